@@ -1,0 +1,275 @@
+//! Errors as people and scripts meet them: a stable code, an exit code, a sentence and a hint.
+
+use std::fmt;
+
+use crate::event::{Problem, Stage};
+
+/// Result of anything that can fail in front of a user.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What went wrong, as a stable identifier. The names on the wire are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A fault in sdp itself.
+    Internal,
+    /// A flag, variable or argument that cannot be meant.
+    Usage,
+    /// The directory, or what is in it, cannot be used as a checkout.
+    NotACheckout,
+    /// A file or directory that sdp needs may not be read or written.
+    PermissionDenied,
+    /// No space, inodes or quota left.
+    DiskFull,
+
+    /// Nothing answers at the engine's address.
+    EngineUnreachable,
+    /// The engine's socket is there, but not for this user.
+    EngineDenied,
+    /// The engine answered with an error that has no code of its own.
+    EngineError,
+    /// The image is neither there nor to be had.
+    ImageMissing,
+    /// There is no `go` to run.
+    GoMissing,
+
+    /// The remote cannot be reached.
+    RemoteUnreachable,
+    /// The remote refuses these credentials, or any without.
+    RemoteDenied,
+    /// The remote has no such repository.
+    RemoteNotFound,
+    /// The remote has no such branch.
+    BranchNotFound,
+    /// Tracked files have local changes.
+    CheckoutDirty,
+    /// Untracked files stand where the commit has files of its own.
+    UntrackedInTheWay,
+    /// Local and remote branch have both moved.
+    BranchDiverged,
+    /// Another git process holds the index, or died holding it.
+    GitLocked,
+    /// Anything else that git could not do.
+    GitFailed,
+
+    /// No main package to build.
+    NoMainPackage,
+    /// More than one main package, and none of them named.
+    SeveralMainPackages,
+    /// No `go.mod` to build from.
+    NoModule,
+    /// The compiler, or the go command, said no.
+    BuildFailed,
+    /// The program does not fit the engine's platform or the image.
+    WrongBinary,
+
+    /// The engine refused to create or start the container.
+    StartFailed,
+    /// A host port is held by another container or process.
+    PortTaken,
+    /// The program ended before it was proven.
+    Crashed,
+    /// The program runs but does not answer as it should.
+    Unhealthy,
+    /// The program listens on 127.0.0.1 inside its container, where nobody reaches it.
+    ListensOnLocalhost,
+    /// The former container could not be started again.
+    FormerLost,
+
+    /// Another deployment of this repository is under way.
+    Locked,
+    /// Nothing of this repository is deployed here.
+    NotDeployed,
+    /// Ctrl-C (SIGINT).
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Code {
+    /// The identifier on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Code::Internal => "internal",
+            Code::Usage => "usage",
+            Code::NotACheckout => "not_a_checkout",
+            Code::PermissionDenied => "permission_denied",
+            Code::DiskFull => "disk_full",
+            Code::EngineUnreachable => "engine_unreachable",
+            Code::EngineDenied => "engine_denied",
+            Code::EngineError => "engine_error",
+            Code::ImageMissing => "image_missing",
+            Code::GoMissing => "go_missing",
+            Code::RemoteUnreachable => "remote_unreachable",
+            Code::RemoteDenied => "remote_denied",
+            Code::RemoteNotFound => "remote_not_found",
+            Code::BranchNotFound => "branch_not_found",
+            Code::CheckoutDirty => "checkout_dirty",
+            Code::UntrackedInTheWay => "untracked_in_the_way",
+            Code::BranchDiverged => "branch_diverged",
+            Code::GitLocked => "git_locked",
+            Code::GitFailed => "git_failed",
+            Code::NoMainPackage => "no_main_package",
+            Code::SeveralMainPackages => "several_main_packages",
+            Code::NoModule => "no_module",
+            Code::BuildFailed => "build_failed",
+            Code::WrongBinary => "wrong_binary",
+            Code::StartFailed => "start_failed",
+            Code::PortTaken => "port_taken",
+            Code::Crashed => "crashed",
+            Code::Unhealthy => "unhealthy",
+            Code::ListensOnLocalhost => "listens_on_localhost",
+            Code::FormerLost => "former_lost",
+            Code::Locked => "locked",
+            Code::NotDeployed => "not_deployed",
+            Code::Interrupted => "interrupted",
+            Code::Terminated => "terminated",
+        }
+    }
+
+    /// The exit code, where it does not depend on the stage.
+    const fn exit_code(self) -> Option<u8> {
+        Some(match self {
+            Code::Internal => 1,
+            Code::Usage | Code::NotACheckout | Code::NotDeployed => 2,
+            Code::EngineUnreachable | Code::EngineDenied | Code::ImageMissing | Code::GoMissing => {
+                3
+            }
+            Code::RemoteUnreachable
+            | Code::RemoteDenied
+            | Code::RemoteNotFound
+            | Code::BranchNotFound
+            | Code::CheckoutDirty
+            | Code::UntrackedInTheWay
+            | Code::BranchDiverged
+            | Code::GitLocked
+            | Code::GitFailed => 4,
+            Code::NoMainPackage
+            | Code::SeveralMainPackages
+            | Code::NoModule
+            | Code::BuildFailed
+            | Code::WrongBinary => 5,
+            Code::StartFailed
+            | Code::PortTaken
+            | Code::Crashed
+            | Code::Unhealthy
+            | Code::ListensOnLocalhost => 6,
+            Code::FormerLost => 7,
+            Code::Locked => 8,
+            Code::Interrupted => 130,
+            Code::Terminated => 143,
+            Code::PermissionDenied | Code::DiskFull | Code::EngineError => return None,
+        })
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: Code,
+    /// The stage in which it happened; set by the pipeline.
+    pub stage: Option<Stage>,
+    /// What happened, to what: lower case, one sentence, no full stop.
+    pub message: String,
+    /// What to do next, starting with what to type.
+    pub hint: Option<String>,
+    /// Lines that explain it: file names, the program's last output.
+    pub detail: Vec<String>,
+    /// What lies beneath; its whole chain is shown after the message.
+    pub source: Option<anyhow::Error>,
+}
+
+impl Failure {
+    pub fn new(code: Code, message: impl Into<String>) -> Failure {
+        Failure {
+            code,
+            stage: None,
+            message: message.into(),
+            hint: None,
+            detail: Vec::new(),
+            source: None,
+        }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, lines: impl IntoIterator<Item = impl Into<String>>) -> Failure {
+        self.detail.extend(lines.into_iter().map(Into::into));
+        self
+    }
+
+    #[must_use]
+    pub fn source(mut self, source: impl Into<anyhow::Error>) -> Failure {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// An error of the operating system while doing `what` (such as "write `/srv/shop/.sdp/lock`").
+    /// A full disk and missing permissions get their own codes; anything else gets `otherwise`.
+    pub fn io(otherwise: Code, what: impl fmt::Display, error: std::io::Error) -> Failure {
+        use std::io::ErrorKind as Kind;
+        let failure = match error.kind() {
+            Kind::StorageFull | Kind::QuotaExceeded => Failure::new(
+                Code::DiskFull,
+                format!("could not {what}: no space left on the disk"),
+            )
+            .hint("`df -h` and `df -i` show what is full; old releases go with a smaller `--keep`"),
+            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => Failure::new(
+                Code::PermissionDenied,
+                format!("could not {what}: permission denied"),
+            )
+            .hint("`ls -ld` the path; run sdp as the user that owns the checkout"),
+            _ => return Failure::new(otherwise, format!("could not {what}")).source(error),
+        };
+        failure.source(error)
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        self.code.exit_code().unwrap_or(match self.stage {
+            Some(Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull) => 4,
+            Some(Stage::Build) => 5,
+            Some(Stage::Start | Stage::Health) => 6,
+            None => 3,
+        })
+    }
+
+    /// What a reader of the events sees of it.
+    pub fn problem(&self) -> Problem {
+        let mut message = self.message.clone();
+        if let Some(source) = &self.source {
+            for cause in source.chain().map(ToString::to_string) {
+                let cause = cause.trim();
+                if !cause.is_empty() && !message.contains(cause) {
+                    message.push_str(": ");
+                    message.push_str(cause);
+                }
+            }
+        }
+        Problem {
+            code: self.code.name(),
+            message,
+            hint: self.hint.clone(),
+            detail: self.detail.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem().message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<anyhow::Error> for Failure {
+    /// Whatever nobody foresaw is a fault in sdp itself.
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::new(Code::Internal, "something went wrong inside sdp").source(error)
+    }
+}
