@@ -1,0 +1,211 @@
+//! Deployments for the tests of the reports.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::event::{
+    Amount, Commit, Emitter, Event, Outcome, Problem, Record, Running, Stage, State, Stream,
+    Summary, Unit,
+};
+
+pub const ID: &str = "20261124-061512-3f9c";
+
+/// A stream whose text can be read while something else writes to it.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.bytes()).unwrap()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The events as an emitter sends them, at times that are known.
+pub fn records(events: Vec<Event>) -> Vec<Record> {
+    let (emitter, receiver) = Emitter::new(ID);
+    for event in events {
+        emitter.emit(event);
+    }
+    drop(emitter);
+    let mut records: Vec<Record> = receiver.iter().collect();
+    for record in &mut records {
+        record.at = 1000 + record.seq;
+    }
+    records
+}
+
+/// A line of the program's log. Only an emitter can make one.
+pub fn log(bytes: &[u8]) -> Event {
+    log_to(Stream::Stdout, bytes, None)
+}
+
+pub fn log_to(stream: Stream, bytes: &[u8], time: Option<&str>) -> Event {
+    let (emitter, receiver) = Emitter::new(ID);
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(emitter.log(stream, bytes.to_vec(), time.map(str::to_owned)));
+    receiver.recv().unwrap().event
+}
+
+pub fn update(stage: Stage, done: u64, total: u64) -> Event {
+    Event::Update {
+        stage,
+        amount: Amount {
+            done,
+            total: Some(total),
+            unit: Unit::Objects,
+        },
+    }
+}
+
+pub fn note(stage: Stage, line: &str) -> Event {
+    Event::Note {
+        stage,
+        line: line.to_owned(),
+    }
+}
+
+pub fn output(line: &str) -> Event {
+    Event::Output {
+        stage: Stage::Build,
+        stream: Stream::Stderr,
+        line: line.to_owned(),
+    }
+}
+
+pub fn finished(stage: Stage, millis: u64) -> Event {
+    Event::Finished {
+        stage,
+        elapsed: Duration::from_millis(millis),
+    }
+}
+
+/// A container that serves.
+pub fn running() -> Running {
+    container("sdp-shop-old", &[])
+}
+
+fn container(name: &str, ports: &[&str]) -> Running {
+    Running {
+        name: name.to_owned(),
+        id: "c0ffee".to_owned(),
+        address: Some("172.17.0.3:8080".to_owned()),
+        ports: ports.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub fn success() -> Vec<Event> {
+    vec![
+        Event::Started(Stage::Fetch),
+        update(Stage::Fetch, 12, 40),
+        note(Stage::Fetch, "2 new commits"),
+        finished(Stage::Fetch, 120),
+        Event::Warning {
+            stage: None,
+            line: "`.env` can be read by everybody".to_owned(),
+            hint: Some("`chmod 600 .env`".to_owned()),
+        },
+        Event::Started(Stage::Build),
+        output("# example.com/shop"),
+        note(Stage::Build, "./cmd/shop, 6.9 MiB"),
+        finished(Stage::Build, 1234),
+        Event::Status(Box::new(Summary {
+            state: State::Running,
+            outcome: Outcome::Deployed,
+            exit_code: 0,
+            elapsed: Duration::from_millis(2345),
+            branch: Some("main".to_owned()),
+            commit: Some(Commit {
+                id: "3f9c2ab1d0e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8".to_owned(),
+                subject: "Say hello in 日本語 and in many other languages".to_owned(),
+            }),
+            container: Some(container(
+                "sdp-shop-20261124-061512-3f9c",
+                &["0.0.0.0:8080->8080/tcp"],
+            )),
+            replaced: Some("sdp-shop-20261123-101112-aaaa".to_owned()),
+            downtime: Some(Duration::from_millis(404)),
+            stages: vec![
+                (Stage::Fetch, Duration::from_millis(120)),
+                (Stage::Build, Duration::from_millis(1234)),
+            ],
+            problem: None,
+        })),
+        log(b"listening on :8080"),
+    ]
+}
+
+pub fn failure() -> Vec<Event> {
+    let problem = Problem {
+        code: "build_failed",
+        message: "`go build` failed in `./cmd/shop`".to_owned(),
+        hint: Some("`go build ./cmd/shop` shows the same".to_owned()),
+        detail: vec!["main.go:7:2: undefined: helo".to_owned()],
+    };
+    vec![
+        Event::Started(Stage::Build),
+        output("main.go:7:2: \u{1b}[31mundefined\u{1b}[0m: helo"),
+        Event::Failed {
+            stage: Stage::Build,
+            elapsed: Duration::from_millis(1234),
+            problem: problem.clone(),
+        },
+        Event::Status(Box::new(Summary {
+            exit_code: 5,
+            container: Some(container("sdp-shop-20261123-101112-aaaa", &[])),
+            problem: Some(problem),
+            ..ended(State::Failed, Outcome::FailedOldServing)
+        })),
+    ]
+}
+
+/// The fetch is told to end, and no stage event says so.
+pub fn cancelled() -> Vec<Event> {
+    vec![
+        Event::Started(Stage::Fetch),
+        Event::Status(Box::new(Summary {
+            exit_code: 130,
+            problem: Some(Problem {
+                code: "interrupted",
+                message: "interrupted".to_owned(),
+                hint: None,
+                detail: Vec::new(),
+            }),
+            ..ended(State::Cancelled, Outcome::Cancelled)
+        })),
+    ]
+}
+
+pub fn ended(state: State, outcome: Outcome) -> Summary {
+    Summary {
+        state,
+        outcome,
+        exit_code: 6,
+        elapsed: Duration::from_millis(1300),
+        branch: Some("main".to_owned()),
+        commit: None,
+        container: None,
+        replaced: None,
+        downtime: None,
+        stages: Vec::new(),
+        problem: None,
+    }
+}

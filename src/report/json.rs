@@ -1,0 +1,499 @@
+//! The wire format, version 1: one JSON object per line on stdout, and nothing else there.
+//!
+//! This is the only place that serializes events. Keys that do not apply to a line are left out;
+//! the first seven are always there. Readers ignore keys that they do not know, so keys may be
+//! added to version 1; a change of meaning makes version 2.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::Show;
+use super::sink::Sink;
+use super::style;
+use crate::event::{Event, Problem, Record, Stage, State, Summary};
+
+/// The wire format's version.
+const VERSION: u8 = 1;
+
+/// One line.
+#[derive(Serialize, Default)]
+struct LineV1<'a> {
+    /// The version of the format; a reader refuses one that it does not know.
+    v: u8,
+    /// The deployment that the line is about.
+    deployment_id: &'a str,
+    /// 0, 1, 2, … without a hole.
+    seq: u64,
+    /// When it happened, in Unix milliseconds; never less than on the line before.
+    at: u64,
+    /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output.
+    kind: &'static str,
+    /// `FAILED` where a stage failed; on `status`: `RUNNING`, `FAILED` or `CANCELLED`; else empty.
+    state: &'static str,
+    /// The line in words: `starting STAGE`, `ok`, a remark, a tool's or the program's output, the
+    /// error's message.
+    line: Cow<'a, str>,
+
+    /// The stage's name, such as `git fetch`; on `status`: the one that failed or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
+    /// On `progress`: `started`, `update`, `output` (of a tool) or `finished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'static str>,
+    /// On `update`: how many of `unit` are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<u64>,
+    /// On `update`: how many there are, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// On `update`: `objects`, `bytes`, `files` or `packages`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'static str>,
+    /// On `finished` and `status`: how long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_ms: Option<u64>,
+    /// Why the stage or the deployment failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Error<'a>>,
+    /// On `warning`: what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    /// On `output` and `log`: `stdout` or `stderr`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<&'static str>,
+    /// On `log`: the engine's RFC 3339 timestamp, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a str>,
+    #[serde(flatten)]
+    last: Option<Last<'a>>,
+}
+
+/// The keys of the last `status`.
+#[derive(Serialize)]
+struct Last<'a> {
+    /// `deployed`, `failed_old_serving`, `failed_down`, `cancelled` or `locked`.
+    outcome: &'static str,
+    /// The exit code of the process.
+    exit_code: u8,
+    /// The branch that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<&'a str>,
+    /// The full id of the commit that was built, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'a str>,
+    /// The first line of its message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    /// The name of the container that runs now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_id: Option<&'a str>,
+    /// `ADDRESS:PORT` of it on the container network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    /// Its published ports, as `HOST_IP:HOST_PORT->PORT/PROTO`; empty if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ports: Option<&'a [String]>,
+    /// The name of the container that was stopped in its favour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<&'a str>,
+    /// How long a published port went unanswered, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    downtime_ms: Option<u64>,
+    /// How long each stage took, in the order in which they ran.
+    stages: Vec<Took>,
+}
+
+#[derive(Serialize)]
+struct Took {
+    stage: &'static str,
+    elapsed_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    /// A stable identifier, such as `branch_diverged`.
+    code: &'static str,
+    /// What happened, to what.
+    message: &'a str,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    /// Lines that explain it.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    detail: &'a [String],
+}
+
+impl<'a> From<&'a Problem> for Error<'a> {
+    fn from(problem: &'a Problem) -> Error<'a> {
+        Error {
+            code: problem.code,
+            message: &problem.message,
+            hint: problem.hint.as_deref(),
+            detail: &problem.detail,
+        }
+    }
+}
+
+impl<'a> From<&'a Summary> for Last<'a> {
+    fn from(summary: &'a Summary) -> Last<'a> {
+        let container = summary.container.as_ref();
+        let commit = summary.commit.as_ref();
+        Last {
+            outcome: summary.outcome.name(),
+            exit_code: summary.exit_code,
+            branch: summary.branch.as_deref(),
+            commit: commit.map(|c| c.id.as_str()),
+            subject: commit.map(|c| c.subject.as_str()),
+            container: container.map(|c| c.name.as_str()),
+            container_id: container.map(|c| c.id.as_str()),
+            address: container.and_then(|c| c.address.as_deref()),
+            ports: container.map(|c| c.ports.as_slice()),
+            replaced: summary.replaced.as_deref(),
+            downtime_ms: summary.downtime.map(millis),
+            stages: summary
+                .stages
+                .iter()
+                .map(|&(stage, elapsed)| Took {
+                    stage: stage.name(),
+                    elapsed_ms: millis(elapsed),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes the wire format.
+pub struct Json<W> {
+    out: Sink<W>,
+    /// The stage that runs, or failed.
+    stage: Option<Stage>,
+}
+
+impl<W: Write> Json<W> {
+    pub fn new(out: W) -> Json<W> {
+        Json {
+            out: Sink::new(out),
+            stage: None,
+        }
+    }
+}
+
+/// What a line says about a stage, but for its text.
+fn progress(stage: Stage, phase: &'static str) -> LineV1<'static> {
+    LineV1 {
+        kind: "progress",
+        stage: Some(stage.name()),
+        phase: Some(phase),
+        ..LineV1::default()
+    }
+}
+
+fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
+    match event {
+        Event::Started(stage) => LineV1 {
+            line: format!("starting {}", stage.name()).into(),
+            ..progress(*stage, "started")
+        },
+        Event::Note { stage, line } => LineV1 {
+            line: line.into(),
+            ..progress(*stage, "update")
+        },
+        Event::Update { stage, amount } => LineV1 {
+            line: style::amount(amount).to_string().into(),
+            done: Some(amount.done),
+            total: amount.total,
+            unit: Some(amount.unit.name()),
+            ..progress(*stage, "update")
+        },
+        Event::Output {
+            stage,
+            stream,
+            line,
+        } => LineV1 {
+            line: line.into(),
+            stream: Some(stream.name()),
+            ..progress(*stage, "output")
+        },
+        Event::Finished { stage, elapsed } => LineV1 {
+            line: "ok".into(),
+            elapsed_ms: Some(millis(*elapsed)),
+            ..progress(*stage, "finished")
+        },
+        Event::Failed {
+            stage,
+            elapsed,
+            problem,
+        } => LineV1 {
+            state: "FAILED",
+            line: (&problem.message).into(),
+            elapsed_ms: Some(millis(*elapsed)),
+            error: Some(problem.into()),
+            ..progress(*stage, "finished")
+        },
+        Event::Warning { stage, line, hint } => LineV1 {
+            kind: "warning",
+            stage: stage.map(Stage::name),
+            line: line.into(),
+            hint: hint.as_deref(),
+            ..LineV1::default()
+        },
+        Event::Log(log) => LineV1 {
+            kind: "log",
+            line: String::from_utf8_lossy(&log.bytes),
+            stream: Some(log.stream.name()),
+            time: log.time.as_deref(),
+            ..LineV1::default()
+        },
+        Event::Status(summary) => LineV1 {
+            kind: "status",
+            state: summary.state.name(),
+            line: match (&summary.problem, summary.state) {
+                (Some(problem), _) => (&problem.message).into(),
+                (None, State::Running) => "running".into(),
+                (None, State::Failed) => "failed".into(),
+                (None, State::Cancelled) => "cancelled".into(),
+            },
+            stage: running
+                .filter(|_| summary.state != State::Running)
+                .map(Stage::name),
+            elapsed_ms: Some(millis(summary.elapsed)),
+            error: summary.problem.as_ref().map(Error::from),
+            last: Some(summary.as_ref().into()),
+            ..LineV1::default()
+        },
+    }
+}
+
+impl<W: Write> Show for Json<W> {
+    fn show(&mut self, record: &Record, now: Instant) {
+        match record.event {
+            Event::Finished { .. } => self.stage = None,
+            Event::Started(stage) | Event::Failed { stage, .. } => self.stage = Some(stage),
+            _ => {}
+        }
+        let line = LineV1 {
+            v: VERSION,
+            deployment_id: &record.deployment_id,
+            seq: record.seq,
+            at: record.at,
+            ..line(&record.event, self.stage)
+        };
+        // Neither can fail: all keys are strings, and a sink takes everything.
+        serde_json::to_writer(&mut self.out, &line).ok();
+        self.out.write_all(b"\n").ok();
+        match record.event {
+            Event::Log(_) => self.out.send_soon(now),
+            _ => self.out.send(now),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.out.deadline()
+    }
+
+    fn wake(&mut self, now: Instant) {
+        self.out.wake(now);
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.out.send(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::report::fixtures::{self, Shared};
+
+    /// The wire format as a reader knows it, who knows nothing of the writer's types.
+    #[derive(Deserialize, Debug, PartialEq, Default)]
+    #[serde(deny_unknown_fields, default)]
+    struct Read {
+        v: u64,
+        deployment_id: String,
+        seq: u64,
+        at: u64,
+        kind: String,
+        state: String,
+        line: String,
+        stage: Option<String>,
+        phase: Option<String>,
+        done: Option<u64>,
+        total: Option<u64>,
+        unit: Option<String>,
+        elapsed_ms: Option<u64>,
+        error: Option<ReadError>,
+        hint: Option<String>,
+        stream: Option<String>,
+        time: Option<String>,
+        outcome: Option<String>,
+        exit_code: Option<u8>,
+        branch: Option<String>,
+        commit: Option<String>,
+        subject: Option<String>,
+        container: Option<String>,
+        container_id: Option<String>,
+        address: Option<String>,
+        ports: Option<Vec<String>>,
+        replaced: Option<String>,
+        downtime_ms: Option<u64>,
+        stages: Option<Vec<ReadTook>>,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct ReadError {
+        code: String,
+        message: String,
+        hint: Option<String>,
+        #[serde(default)]
+        detail: Vec<String>,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct ReadTook {
+        stage: String,
+        elapsed_ms: u64,
+    }
+
+    fn written(events: Vec<Event>) -> String {
+        let out = Shared::default();
+        let mut json = Json::new(out.clone());
+        let now = Instant::now();
+        for record in fixtures::records(events) {
+            json.show(&record, now);
+        }
+        json.end(now);
+        out.text()
+    }
+
+    fn read(events: Vec<Event>) -> Vec<Read> {
+        written(events)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_first_keys_are_always_there_and_the_others_only_where_they_apply() {
+        assert_eq!(
+            written(vec![
+                Event::Started(Stage::Fetch),
+                fixtures::update(Stage::Fetch, 12, 40),
+                fixtures::log(b"GET / \xff\x1b[1m"),
+            ]),
+            r#"{"v":1,"deployment_id":"20261124-061512-3f9c","seq":0,"at":1000,"kind":"progress","state":"","line":"starting git fetch","stage":"git fetch","phase":"started"}
+{"v":1,"deployment_id":"20261124-061512-3f9c","seq":1,"at":1001,"kind":"progress","state":"","line":"12 of 40 objects","stage":"git fetch","phase":"update","done":12,"total":40,"unit":"objects"}
+{"v":1,"deployment_id":"20261124-061512-3f9c","seq":2,"at":1002,"kind":"log","state":"","line":"GET / �\u001b[1m","stream":"stdout"}
+"#
+        );
+    }
+
+    #[test]
+    fn every_line_of_a_success_is_what_a_stranger_expects() {
+        let lines = read(fixtures::success());
+        let brief: Vec<String> = lines
+            .iter()
+            .map(|l| {
+                [&l.stage, &l.phase, &l.stream]
+                    .into_iter()
+                    .flatten()
+                    .fold(l.kind.clone(), |all, word| format!("{all}, {word}"))
+                    + &format!(": {}{}", l.state, l.line)
+            })
+            .collect();
+        assert_eq!(
+            brief,
+            [
+                "progress, git fetch, started: starting git fetch",
+                "progress, git fetch, update: 12 of 40 objects",
+                "progress, git fetch, update: 2 new commits",
+                "progress, git fetch, finished: ok",
+                "warning: `.env` can be read by everybody",
+                "progress, go build, started: starting go build",
+                "progress, go build, output, stderr: # example.com/shop",
+                "progress, go build, update: ./cmd/shop, 6.9 MiB",
+                "progress, go build, finished: ok",
+                "status: RUNNINGrunning",
+                "log, stdout: listening on :8080",
+            ]
+        );
+        assert_eq!(lines[3].elapsed_ms, Some(120));
+        assert_eq!(lines[4].hint.as_deref(), Some("`chmod 600 .env`"));
+        let took = |stage: &str, elapsed_ms| ReadTook {
+            stage: stage.into(),
+            elapsed_ms,
+        };
+        let expected = Read {
+            v: 1,
+            deployment_id: fixtures::ID.into(),
+            seq: 9,
+            at: 1009,
+            kind: "status".into(),
+            state: "RUNNING".into(),
+            line: "running".into(),
+            elapsed_ms: Some(2345),
+            outcome: Some("deployed".into()),
+            exit_code: Some(0),
+            branch: Some("main".into()),
+            commit: Some("3f9c2ab1d0e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8".into()),
+            subject: Some("Say hello in 日本語 and in many other languages".into()),
+            container: Some("sdp-shop-20261124-061512-3f9c".into()),
+            container_id: Some("c0ffee".into()),
+            address: Some("172.17.0.3:8080".into()),
+            ports: Some(vec!["0.0.0.0:8080->8080/tcp".into()]),
+            replaced: Some("sdp-shop-20261123-101112-aaaa".into()),
+            downtime_ms: Some(404),
+            stages: Some(vec![took("git fetch", 120), took("go build", 1234)]),
+            ..Read::default()
+        };
+        assert_eq!(lines[9], expected);
+    }
+
+    #[test]
+    fn a_failure_carries_its_error_twice_and_names_its_stage() {
+        let lines = read(fixtures::failure());
+        let (failed, status) = (&lines[2], &lines[3]);
+        let error = ReadError {
+            code: "build_failed".into(),
+            message: "`go build` failed in `./cmd/shop`".into(),
+            hint: Some("`go build ./cmd/shop` shows the same".into()),
+            detail: vec!["main.go:7:2: undefined: helo".into()],
+        };
+        assert_eq!(failed.state, "FAILED");
+        assert_eq!(failed.phase.as_deref(), Some("finished"));
+        assert_eq!(failed.line, error.message);
+        assert_eq!(failed.error.as_ref(), Some(&error));
+        assert_eq!(status.state, "FAILED");
+        assert_eq!(status.exit_code, Some(5));
+        assert_eq!(status.stage.as_deref(), Some("go build"));
+        assert_eq!(status.line, error.message);
+        assert_eq!(status.error.as_ref(), Some(&error));
+        assert_eq!(status.ports, Some(vec![]));
+    }
+
+    #[test]
+    fn a_cancelled_deployment_says_so() {
+        let lines = read(fixtures::cancelled());
+        let status = lines.last().unwrap();
+        assert_eq!(status.state, "CANCELLED");
+        assert_eq!(status.outcome.as_deref(), Some("cancelled"));
+        assert_eq!(status.stage.as_deref(), Some("git fetch"));
+        assert_eq!((&status.container, &status.ports), (&None, &None));
+    }
+}

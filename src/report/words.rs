@@ -1,0 +1,251 @@
+//! What the two reports for people have in common: what they remember of a deployment, and the
+//! texts at its end.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use super::style::{self, Paint, Tone, clean, duration, fit};
+use crate::event::{Amount, Event, LogLine, Outcome, Problem, Stage, State, Summary};
+use crate::failure::Code;
+
+/// What one of the two streams is to its reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Text from outside must not steer it.
+    pub terminal: bool,
+    /// More than ASCII can be shown.
+    pub unicode: bool,
+    pub paint: Paint,
+}
+
+impl Look {
+    pub fn ellipsis(self) -> &'static str {
+        if self.unicode { "…" } else { "..." }
+    }
+}
+
+/// How many lines of a tool's output are remembered.
+const REMEMBERED: usize = 1000;
+
+/// The stage that runs or was the last to run, and what is known of it.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// The stage that runs or that failed.
+    pub stage: Option<Stage>,
+    pub running: bool,
+    since: Option<Instant>,
+    /// The last remark; it stays when the stage has finished.
+    pub note: String,
+    pub amount: Option<Amount>,
+    /// The tool's output that has been shown.
+    shown: Vec<String>,
+}
+
+impl Course {
+    /// Takes an event in. Call it before the event is shown.
+    pub fn follow(&mut self, event: &Event, now: Instant) {
+        match event {
+            Event::Started(stage) => {
+                *self = Course {
+                    stage: Some(*stage),
+                    running: true,
+                    since: Some(now),
+                    ..Course::default()
+                }
+            }
+            Event::Note { line, .. } => self.note = clean(line).replace('\t', " "),
+            Event::Update { amount, .. } => self.amount = Some(*amount),
+            Event::Finished { .. } => (self.stage, self.running) = (None, false),
+            Event::Failed { stage, .. } => (self.stage, self.running) = (Some(*stage), false),
+            Event::Output { .. } | Event::Warning { .. } | Event::Log(_) | Event::Status(_) => {}
+        }
+    }
+
+    /// How long the stage has run.
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        self.since
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// Remembers a line of the tool's output that has been shown: an error need not repeat it.
+    pub fn has_shown(&mut self, line: &str) {
+        if self.shown.len() < REMEMBERED {
+            self.shown.push(line.trim().to_owned());
+        }
+    }
+
+    /// How far the stage has come, in words; empty if nothing is known.
+    pub fn progress(&self) -> String {
+        match (&self.amount, self.note.as_str()) {
+            (None, note) => note.to_owned(),
+            (Some(amount), "") => style::amount(amount).to_string(),
+            (Some(amount), note) => format!("{}, {note}", style::amount(amount)),
+        }
+    }
+
+    fn repeats(&self, detail: &[String]) -> bool {
+        detail
+            .iter()
+            .all(|line| self.shown.iter().any(|shown| shown == clean(line).trim()))
+    }
+}
+
+/// Whether the stage did not fail by itself but was told to end.
+pub fn is_cancellation(problem: &Problem) -> bool {
+    [Code::Interrupted, Code::Terminated]
+        .map(Code::name)
+        .contains(&problem.code)
+}
+
+/// A warning and what to do about it, as lines.
+pub fn warning(stage: Option<Stage>, line: &str, hint: Option<&str>, look: Look) -> String {
+    let mut text = String::new();
+    let label = look.paint.paint(Tone::Careful, "warning:");
+    sentence(&mut text, &label, stage, line);
+    advice(&mut text, hint, look);
+    text
+}
+
+/// A line of the program's log, as bytes: as they are, or harmless on a terminal.
+pub fn log(to: &mut impl Write, line: &LogLine, terminal: bool) {
+    let mut write = |bytes: &[u8]| to.write_all(bytes).unwrap_or_default();
+    if let Some(time) = &line.time {
+        write(time.as_bytes());
+        write(b" ");
+    }
+    if terminal {
+        write(style::clean_bytes(&line.bytes).as_bytes());
+    } else {
+        write(&line.bytes);
+    }
+    write(b"\n");
+}
+
+/// The last lines of a deployment that went well, none wider than `width`.
+pub fn success(summary: &Summary, look: Look, width: Option<usize>) -> String {
+    let mut text = String::new();
+    let mut line = |line: &dyn Display| {
+        text.push_str(&fit(&line.to_string(), width, look.ellipsis()));
+        text.push('\n');
+    };
+    let mut headline = look.paint.paint(Tone::Good, "deployed").to_string();
+    if let Some(branch) = &summary.branch {
+        write!(headline, " {}", clean(branch)).unwrap_or_default();
+    }
+    if let Some(commit) = &summary.commit {
+        let id = look.paint.paint(Tone::Careful, commit.short());
+        write!(headline, " {id} \"{}\"", clean(&commit.subject)).unwrap_or_default();
+    }
+    line(&headline);
+    let mut row = |name: &str, value: &str| {
+        let name = look.paint.paint(Tone::Faint, format!("{name:<9}"));
+        line(&format_args!("  {name}  {}", clean(value)));
+    };
+    if let Some(container) = &summary.container {
+        row("container", &container.name);
+        if let Some(address) = &container.address {
+            row("address", address);
+        }
+        if !container.ports.is_empty() {
+            row("ports", &container.ports.join(", "));
+        }
+    }
+    if let Some(replaced) = &summary.replaced {
+        row("replaced", replaced);
+    }
+    if let Some(downtime) = summary.downtime.filter(|d| !d.is_zero()) {
+        row("downtime", &duration(downtime));
+    }
+    row("time", &times(summary));
+    text
+}
+
+/// The whole time, and the stages that took most of it; each stage's own time stands in its line.
+fn times(summary: &Summary) -> String {
+    let total = summary.elapsed;
+    let mut stages: Vec<_> = summary
+        .stages
+        .iter()
+        .filter(|(_, took)| *took >= Duration::from_millis(50) && *took * 10 >= total)
+        .collect();
+    stages.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+    let stages: Vec<String> = stages
+        .iter()
+        .take(2)
+        .map(|(stage, took)| format!("{} {}", stage.name(), duration(*took)))
+        .collect();
+    match stages.as_slice() {
+        [] => duration(total),
+        stages => format!("{} ({})", duration(total), stages.join(", ")),
+    }
+}
+
+/// The last lines of a deployment that went wrong or was cancelled: where, why, what to do, and
+/// what serves now.
+pub fn defeat(summary: &Summary, course: &Course, look: Look) -> String {
+    let mut text = String::new();
+    let problem = summary.problem.as_ref();
+    if summary.state == State::Cancelled {
+        let label = look.paint.paint(Tone::Careful, "cancelled");
+        match course.stage {
+            Some(stage) => writeln!(text, "{label} during {}", stage.name()),
+            None => writeln!(text, "{label}"),
+        }
+        .unwrap_or_default();
+    } else {
+        let label = look.paint.paint(Tone::Bad, "error:");
+        let message = problem.map_or("failed", |p| p.message.as_str());
+        sentence(&mut text, &label, course.stage, message);
+    }
+    if let Some(problem) = problem {
+        if !course.repeats(&problem.detail) {
+            for line in problem.detail.iter().flat_map(|line| line.lines()) {
+                writeln!(text, "  {}", clean(line)).unwrap_or_default();
+            }
+        }
+        advice(&mut text, problem.hint.as_deref(), look);
+    }
+    if let Some(serving) = serving(summary, course) {
+        writeln!(text, "{}", look.paint.paint(Tone::Strong, serving)).unwrap_or_default();
+    }
+    text
+}
+
+/// One sentence on what serves now. It says no more than the summary knows: without a container in
+/// it, either nothing was deployed before or the deployment ended before anybody looked.
+fn serving(summary: &Summary, course: &Course) -> Option<String> {
+    let container = summary.container.as_ref().map(|c| clean(&c.name));
+    let gap = summary.downtime.filter(|d| !d.is_zero()).map(duration);
+    match (summary.outcome, container) {
+        (Outcome::FailedDown, _) => Some("nothing serves now".to_owned()),
+        (Outcome::Deployed, Some(name)) => Some(format!("`{name}` serves")),
+        (_, Some(name)) => Some(match gap {
+            Some(gap) => format!("`{name}` serves again, after a gap of {gap}"),
+            None => format!("`{name}` still serves"),
+        }),
+        // Before the first stage there was nothing that could have changed.
+        (_, None) if course.stage.is_none() && summary.stages.is_empty() => None,
+        (_, None) => Some("what ran before, if anything, was left as it was".to_owned()),
+    }
+}
+
+fn sentence(text: &mut String, label: &dyn Display, stage: Option<Stage>, message: &str) {
+    let mut lines = message.lines();
+    let first = clean(lines.next().unwrap_or_default());
+    match stage {
+        Some(stage) => writeln!(text, "{label} {}: {first}", stage.name()),
+        None => writeln!(text, "{label} {first}"),
+    }
+    .unwrap_or_default();
+    for line in lines {
+        writeln!(text, "  {}", clean(line)).unwrap_or_default();
+    }
+}
+
+fn advice(text: &mut String, hint: Option<&str>, look: Look) {
+    for hint in hint.into_iter().flat_map(str::lines) {
+        let label = look.paint.paint(Tone::Advice, "hint:");
+        writeln!(text, "{label} {}", clean(hint)).unwrap_or_default();
+    }
+}
