@@ -37,6 +37,50 @@ impl Write for Shared {
     }
 }
 
+/// A terminal of 30 lines, and all that it has shown.
+#[derive(Clone)]
+pub struct Emulator(Arc<Mutex<(vt100::Parser, Vec<String>)>>);
+
+impl Emulator {
+    pub fn new(columns: u16) -> Emulator {
+        let parser = vt100::Parser::new(30.try_into().unwrap(), columns.try_into().unwrap(), 0);
+        Emulator(Arc::new(Mutex::new((parser, Vec::new()))))
+    }
+
+    pub fn screen(&self) -> String {
+        self.0.lock().unwrap().0.screen().contents()
+    }
+
+    /// The screen after each piece that was sent.
+    pub fn pictures(&self) -> Vec<String> {
+        self.0.lock().unwrap().1.clone()
+    }
+
+    /// The rows that go on in the next one.
+    pub fn wrapped(&self) -> Vec<u16> {
+        let guard = self.0.lock().unwrap();
+        (0..30)
+            .filter(|row| guard.0.screen().row_wrapped(*row))
+            .collect()
+    }
+}
+
+impl Write for Emulator {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut guard = self.0.lock().unwrap();
+        // What the terminal driver does.
+        let text = std::str::from_utf8(bytes).unwrap().replace('\n', "\r\n");
+        guard.0.process(text.as_bytes());
+        let picture = guard.0.screen().contents().trim_end().to_owned();
+        guard.1.push(picture);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The events as an emitter sends them, at times that are known.
 pub fn records(events: Vec<Event>) -> Vec<Record> {
     let (emitter, receiver) = Emitter::new(ID);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::sink::Sink;
 use super::style::{Tone, clean, duration};
-use super::words::{self, Course, Look};
+use super::words::{self, Course, End, Look};
 use super::{Options, Show};
 use crate::event::{Event, Record, Stage, State, Stream};
 
@@ -80,7 +80,7 @@ impl<W: Write> Lines<W> {
         }
         let paint = self.out.look.paint;
         let (tone, word) = match end {
-            End::Going => (Tone::Faint, "..."),
+            End::NotYet => (Tone::Faint, "..."),
             End::Ok => (Tone::Good, "ok"),
             End::Failed => (Tone::Bad, "FAILED"),
             End::Cancelled => (Tone::Careful, "cancelled"),
@@ -97,14 +97,6 @@ impl<W: Write> Lines<W> {
     fn say(&mut self, line: impl Display, now: Instant) {
         self.print(Stream::Stdout, &format!("{line}\n"), now);
     }
-}
-
-#[derive(Clone, Copy)]
-enum End {
-    Going,
-    Ok,
-    Failed,
-    Cancelled,
 }
 
 impl<W: Write> Show for Lines<W> {
@@ -141,12 +133,7 @@ impl<W: Write> Show for Lines<W> {
                 problem,
             } => {
                 self.notice = None;
-                let end = if words::is_cancellation(problem) {
-                    End::Cancelled
-                } else {
-                    End::Failed
-                };
-                self.stage(*stage, end, *elapsed, "", now);
+                self.stage(*stage, End::of_stage(problem), *elapsed, "", now);
             }
             Event::Warning { stage, line, hint } => {
                 let text = words::warning(*stage, line, hint.as_deref(), self.err.look);
@@ -160,11 +147,13 @@ impl<W: Write> Show for Lines<W> {
             Event::Status(summary) => {
                 self.notice = None;
                 if let (Some(stage), true) = (self.course.stage, self.course.running) {
-                    let end = match summary.state {
-                        State::Cancelled => End::Cancelled,
-                        State::Failed | State::Running => End::Failed,
-                    };
-                    self.stage(stage, end, self.course.elapsed(now), "", now);
+                    self.stage(
+                        stage,
+                        End::of_deployment(summary),
+                        self.course.elapsed(now),
+                        "",
+                        now,
+                    );
                 }
                 if summary.state != State::Running {
                     let text = words::defeat(summary, &self.course, self.err.look);
@@ -195,7 +184,7 @@ impl<W: Write> Show for Lines<W> {
             self.notice = Some(now + REMINDER);
             if let Some(stage) = self.course.stage {
                 let progress = self.course.progress();
-                self.stage(stage, End::Going, self.course.elapsed(now), &progress, now);
+                self.stage(stage, End::NotYet, self.course.elapsed(now), &progress, now);
             }
         }
     }

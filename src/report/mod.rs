@@ -4,6 +4,7 @@
 //! secrets out of them, and hands them to one of three [`Show`]s. The work never waits for it,
 //! except that the program's own log lines queue up no further than `event` allows.
 
+mod bars;
 #[cfg(test)]
 mod fixtures;
 mod json;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::Record;
 use crate::redact::Redactor;
+use bars::Bars;
 use json::Json;
 use lines::{Lines, Side};
 use style::Paint;
@@ -55,7 +57,7 @@ pub struct Report {
 }
 
 /// Starts the report of `records` on a thread of its own.
-pub fn start(mut records: Receiver<Record>, options: Options, redactor: Redactor) -> Report {
+pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) -> Report {
     let (alive, done) = mpsc::channel();
     std::thread::spawn(move || {
         let console = Console::look(
@@ -63,16 +65,17 @@ pub fn start(mut records: Receiver<Record>, options: Options, redactor: Redactor
             [io::stdout().is_terminal(), io::stderr().is_terminal()],
             |name| std::env::var(name).ok(),
         );
+        let (out, err) = (stream(io::stdout()), stream(io::stderr()));
+        let [out_look, err_look] = console.looks;
         match console.shape {
-            Shape::Json => run(&mut records, &redactor, Json::new(stream(io::stdout()))),
-            Shape::Lines | Shape::Bars => {
-                let [out, err] = console.looks;
-                let lines = Lines::new(
-                    Side::new(stream(io::stdout()), out),
-                    Side::new(stream(io::stderr()), err),
-                    options,
-                );
-                run(&mut records, &redactor, lines);
+            Shape::Json => run(&records, &redactor, Json::new(out)),
+            Shape::Lines => {
+                let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
+                run(&records, &redactor, Lines::new(out, err, options));
+            }
+            Shape::Bars => {
+                let bars = Bars::new(out, err, err_look, columns, options);
+                run(&records, &redactor, bars);
             }
         }
         drop(alive);
@@ -105,7 +108,7 @@ trait Show {
     fn end(&mut self, now: Instant);
 }
 
-fn run(records: &mut Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
+fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
     loop {
         let received = match show.deadline() {
             None => records.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -131,6 +134,14 @@ fn stream(stream: impl AsFd + Write + Send + 'static) -> Box<dyn Write + Send> {
     match stream.as_fd().try_clone_to_owned() {
         Ok(fd) => Box::new(File::from(fd)),
         Err(_) => Box::new(stream),
+    }
+}
+
+/// How wide the terminal is now. Some terminals do not tell: 80.
+fn columns() -> u16 {
+    match console::Term::stderr().size_checked() {
+        Some((_, columns)) if columns > 0 => columns,
+        _ => 80,
     }
 }
 
@@ -187,5 +198,153 @@ impl Console {
                 },
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::fixtures::{self, Shared};
+    use super::*;
+    use crate::event::{Emitter, Event, Outcome, Problem, Stage, State};
+
+    fn console(options: Options, terminals: [bool; 2], env: &[(&str, &str)]) -> Console {
+        Console::look(options, terminals, |name| {
+            env.iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn bars_need_two_terminals_that_can_move_the_cursor() {
+        let plain = Options::default();
+        let quiet = Options {
+            quiet: true,
+            ..plain
+        };
+        let json = Options {
+            json: true,
+            ..plain
+        };
+        let xterm = [("TERM", "xterm")];
+        let shape = |options, terminals, env| console(options, terminals, env).shape;
+        assert_eq!(shape(plain, [true, true], &xterm), Shape::Bars);
+        assert_eq!(shape(plain, [false, true], &xterm), Shape::Lines);
+        assert_eq!(shape(plain, [true, false], &xterm), Shape::Lines);
+        assert_eq!(
+            shape(plain, [true, true], &[("TERM", "dumb")]),
+            Shape::Lines
+        );
+        assert_eq!(shape(plain, [true, true], &[]), Shape::Lines);
+        assert_eq!(shape(quiet, [true, true], &xterm), Shape::Lines);
+        assert_eq!(shape(json, [true, true], &xterm), Shape::Json);
+    }
+
+    #[test]
+    fn the_flag_beats_no_color_beats_force_beats_the_terminal() {
+        let colors = |color, env: &[(&str, &str)]| {
+            let options = Options {
+                color,
+                ..Options::default()
+            };
+            console(options, [true, false], env)
+                .looks
+                .map(|look| look.paint.color)
+        };
+        let xterm = ("TERM", "xterm");
+        let (no, force) = (("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1"));
+        assert_eq!(colors(Color::Auto, &[xterm]), [true, false]);
+        assert_eq!(colors(Color::Auto, &[("TERM", "dumb")]), [false, false]);
+        assert_eq!(colors(Color::Auto, &[xterm, force]), [true, true]);
+        assert_eq!(colors(Color::Auto, &[xterm, force, no]), [false, false]);
+        assert_eq!(
+            colors(Color::Auto, &[xterm, ("NO_COLOR", "")]),
+            [true, false]
+        );
+        assert_eq!(colors(Color::Always, &[no]), [true, true]);
+        assert_eq!(colors(Color::Never, &[xterm, force]), [false, false]);
+    }
+
+    #[test]
+    fn the_first_locale_variable_that_is_set_decides_on_ascii() {
+        let unicode =
+            |env: &[(&str, &str)]| console(Options::default(), [true, true], env).looks[0].unicode;
+        assert!(unicode(&[("LANG", "de_DE.UTF-8")]));
+        assert!(unicode(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")]));
+        assert!(!unicode(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
+        assert!(!unicode(&[]));
+    }
+
+    /// Sends the events through the gate to whatever shows them.
+    fn pass(events: Vec<Event>, show: impl Show) {
+        let (emitter, records) = Emitter::new(fixtures::ID);
+        for event in events {
+            emitter.emit(event);
+        }
+        drop(emitter);
+        let redactor = Redactor::new([("TOKEN", "hunter2")]);
+        run(&records, &redactor, show);
+    }
+
+    #[test]
+    fn secrets_are_taken_out_in_every_shape() {
+        let events = || {
+            let mut summary = fixtures::ended(State::Failed, Outcome::FailedOldServing);
+            summary.problem = Some(Problem {
+                code: "internal",
+                message: "hunter2".to_owned(),
+                hint: Some("hunter2".to_owned()),
+                detail: vec!["hunter2".to_owned()],
+            });
+            vec![
+                Event::Started(Stage::Build),
+                fixtures::note(Stage::Build, "hunter2"),
+                fixtures::output("hunter2"),
+                fixtures::finished(Stage::Build, 1),
+                Event::Status(Box::new(summary)),
+            ]
+        };
+        let look = Look {
+            terminal: false,
+            unicode: true,
+            paint: Paint { color: false },
+        };
+        let shown = Shared::default();
+        pass(events(), Json::new(shown.clone()));
+        let side = || Side::new(shown.clone(), look);
+        pass(events(), Lines::new(side(), side(), Options::default()));
+        let (out, err) = (shown.clone(), shown.clone());
+        pass(
+            events(),
+            Bars::new(out, err, look, || 60, Options::default()),
+        );
+        assert!(shown.text().matches("***").count() > 10);
+        assert!(!shown.text().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_stops_nothing() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let out = || stream(writer.try_clone().unwrap());
+        pass(fixtures::success(), Json::new(out()));
+        let look = console(Options::default(), [false, false], &[]).looks[0];
+        let side = || Side::new(out(), look);
+        pass(
+            fixtures::success(),
+            Lines::new(side(), side(), Options::default()),
+        );
+        pass(
+            fixtures::failure(),
+            Bars::new(out(), out(), look, || 60, Options::default()),
+        );
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_is_not_waited_for_with_patience() {
+        let (_stuck, done) = mpsc::channel();
+        Report { done }.finish(Some(Duration::ZERO));
     }
 }

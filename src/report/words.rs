@@ -91,11 +91,33 @@ impl Course {
     }
 }
 
-/// Whether the stage did not fail by itself but was told to end.
-pub fn is_cancellation(problem: &Problem) -> bool {
-    [Code::Interrupted, Code::Terminated]
-        .map(Code::name)
-        .contains(&problem.code)
+/// What became of a stage.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    NotYet,
+    Ok,
+    Failed,
+    Cancelled,
+}
+
+impl End {
+    /// The end of a stage that failed, or was told to end.
+    pub fn of_stage(problem: &Problem) -> End {
+        let told = [Code::Interrupted, Code::Terminated].map(Code::name);
+        if told.contains(&problem.code) {
+            End::Cancelled
+        } else {
+            End::Failed
+        }
+    }
+
+    /// The end of a stage that was running when the deployment ended.
+    pub fn of_deployment(summary: &Summary) -> End {
+        match summary.state {
+            State::Cancelled => End::Cancelled,
+            State::Failed | State::Running => End::Failed,
+        }
+    }
 }
 
 /// A warning and what to do about it, as lines.
