@@ -185,7 +185,7 @@ impl<W: Write + Send + 'static> Bars<W> {
     /// Prints whole lines above the running stage's.
     fn print(&mut self, text: &str, now: Instant) {
         self.bar
-            .suspend(|| self.screen.put(format_args!("{text}")).unwrap_or_default());
+            .suspend(|| self.screen.put(format_args!("{text}")).ok());
         self.screen.sink().send(now);
     }
 
@@ -243,7 +243,7 @@ fn style(bar_columns: usize, look: Look, took: Arc<AtomicU64>) -> ProgressStyle 
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
         .with_key("took", move |_: &ProgressState, to: &mut dyn fmt::Write| {
             let took = Duration::from_millis(took.load(Ordering::Relaxed));
-            to.write_str(&duration(took)).unwrap_or_default();
+            to.write_str(&duration(took)).ok();
         })
         .tick_strings(&ticks)
         .progress_chars(bar)

@@ -69,7 +69,7 @@ impl<W: Write> Lines<W> {
 
     fn print(&mut self, stream: Stream, text: &str, now: Instant) {
         let side = self.side(stream, now);
-        side.sink.write_all(text.as_bytes()).unwrap_or_default();
+        side.sink.write_all(text.as_bytes()).ok();
         side.sink.send(now);
     }
 

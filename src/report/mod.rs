@@ -90,9 +90,9 @@ impl Report {
     /// its end must not hold up the exit for ever.
     pub fn finish(self, patience: Option<Duration>) {
         match patience {
-            None => self.done.recv().unwrap_or_default(),
-            Some(patience) => self.done.recv_timeout(patience).unwrap_or_default(),
-        }
+            None => self.done.recv().ok(),
+            Some(patience) => self.done.recv_timeout(patience).ok(),
+        };
     }
 }
 

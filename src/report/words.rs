@@ -131,7 +131,7 @@ pub fn warning(stage: Option<Stage>, line: &str, hint: Option<&str>, look: Look)
 
 /// A line of the program's log, as bytes: as they are, or harmless on a terminal.
 pub fn log(to: &mut impl Write, line: &LogLine, terminal: bool) {
-    let mut write = |bytes: &[u8]| to.write_all(bytes).unwrap_or_default();
+    let mut write = |bytes: &[u8]| to.write_all(bytes).ok();
     if let Some(time) = &line.time {
         write(time.as_bytes());
         write(b" ");
@@ -153,11 +153,11 @@ pub fn success(summary: &Summary, look: Look, width: Option<usize>) -> String {
     };
     let mut headline = look.paint.paint(Tone::Good, "deployed").to_string();
     if let Some(branch) = &summary.branch {
-        write!(headline, " {}", clean(branch)).unwrap_or_default();
+        write!(headline, " {}", clean(branch)).ok();
     }
     if let Some(commit) = &summary.commit {
         let id = look.paint.paint(Tone::Careful, commit.short());
-        write!(headline, " {id} \"{}\"", clean(&commit.subject)).unwrap_or_default();
+        write!(headline, " {id} \"{}\"", clean(&commit.subject)).ok();
     }
     line(&headline);
     let mut row = |name: &str, value: &str| {
@@ -214,7 +214,7 @@ pub fn defeat(summary: &Summary, course: &Course, look: Look) -> String {
             Some(stage) => writeln!(text, "{label} during {}", stage.name()),
             None => writeln!(text, "{label}"),
         }
-        .unwrap_or_default();
+        .ok();
     } else {
         let label = look.paint.paint(Tone::Bad, "error:");
         let message = problem.map_or("failed", |p| p.message.as_str());
@@ -223,13 +223,13 @@ pub fn defeat(summary: &Summary, course: &Course, look: Look) -> String {
     if let Some(problem) = problem {
         if !course.repeats(&problem.detail) {
             for line in problem.detail.iter().flat_map(|line| line.lines()) {
-                writeln!(text, "  {}", clean(line)).unwrap_or_default();
+                writeln!(text, "  {}", clean(line)).ok();
             }
         }
         advice(&mut text, problem.hint.as_deref(), look);
     }
     if let Some(serving) = serving(summary, course) {
-        writeln!(text, "{}", look.paint.paint(Tone::Strong, serving)).unwrap_or_default();
+        writeln!(text, "{}", look.paint.paint(Tone::Strong, serving)).ok();
     }
     text
 }
@@ -259,15 +259,15 @@ fn sentence(text: &mut String, label: &dyn Display, stage: Option<Stage>, messag
         Some(stage) => writeln!(text, "{label} {}: {first}", stage.name()),
         None => writeln!(text, "{label} {first}"),
     }
-    .unwrap_or_default();
+    .ok();
     for line in lines {
-        writeln!(text, "  {}", clean(line)).unwrap_or_default();
+        writeln!(text, "  {}", clean(line)).ok();
     }
 }
 
 fn advice(text: &mut String, hint: Option<&str>, look: Look) {
     for hint in hint.into_iter().flat_map(str::lines) {
         let label = look.paint.paint(Tone::Advice, "hint:");
-        writeln!(text, "{label} {}", clean(hint)).unwrap_or_default();
+        writeln!(text, "{label} {}", clean(hint)).ok();
     }
 }
