@@ -1,1 +1,210 @@
-//! git.
+//! git, in process: the only place that names gix and its HTTP client.
+//!
+//! gix fetches, reads and compares; what it lacks is written here: taking an existing work tree to
+//! another commit (`switch`), and the refs that go with it (`branch`).
+
+mod branch;
+mod fetch;
+mod journal;
+mod place;
+mod progress;
+mod survey;
+mod switch;
+mod transport;
+mod trouble;
+
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice;
+use gix::index::entry::{Flags, Mode, Stage};
+
+pub use self::branch::{Checkout, Pull};
+pub use self::fetch::{Fetched, Received, abandon_clone, abandon_fetch};
+pub use self::progress::Meter;
+pub use self::switch::{Changes, CleanTree};
+use crate::event::Commit;
+use crate::failure::{Code, Failure, Result};
+
+/// A checkout: a repository with a work tree. Cheap to clone.
+#[derive(Clone)]
+pub struct Git {
+    repo: gix::ThreadSafeRepository,
+}
+
+/// The id of a commit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id(gix::ObjectId);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A file that the index knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Relative to the work tree; not necessarily UTF-8.
+    pub path: PathBuf,
+    pub kind: Kind,
+}
+
+/// What a tracked file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    File,
+    Executable,
+    Symlink,
+    /// Another repository's place; its directory is left empty.
+    Submodule,
+}
+
+impl Git {
+    /// Whether there is a checkout at `path`.
+    pub fn exists(path: &Path) -> bool {
+        path.join(".git").symlink_metadata().is_ok()
+    }
+
+    /// Opens the checkout at `path`, not one above it.
+    pub fn open(path: &Path) -> Result<Git> {
+        let shown = path.display();
+        if !Git::exists(path) {
+            return Err(Failure::new(
+                Code::NotACheckout,
+                format!("`{shown}` is not a git checkout"),
+            )
+            .hint("`--url URL` clones it there on first use"));
+        }
+        let mut repo: gix::Repository = gix::open(path).map_err(|error| {
+            let failure = trouble::git(format_args!("open the git checkout `{shown}`"), &error);
+            match failure.code {
+                Code::GitFailed => Failure {
+                    code: Code::NotACheckout,
+                    ..failure
+                },
+                _ => failure,
+            }
+        })?;
+        if repo.git_dir_trust() != gix::sec::Trust::Full {
+            return Err(Failure::new(
+                Code::NotACheckout,
+                format!("the checkout `{shown}` belongs to another user"),
+            )
+            .hint(format!(
+                "`git config --global --add safe.directory {}` if you trust it",
+                absolute(path).display()
+            )));
+        }
+        if repo.workdir().is_none() {
+            return Err(Failure::new(
+                Code::NotACheckout,
+                format!("`{shown}` is a bare repository, without files"),
+            )
+            .hint("`git clone` it to a directory of its own and deploy that"));
+        }
+        // Inherited from a git hook, these would have us work on somebody else's files.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            if std::env::var_os(variable).is_some() {
+                return Err(Failure::new(
+                    Code::Usage,
+                    format!("`{variable}` is set and points git somewhere else"),
+                )
+                .hint(format!("`unset {variable}` and run sdp again")));
+            }
+        }
+        // Reflog entries want a name, which a deployment user seldom has configured.
+        repo.committer_or_set_generic_fallback()
+            .map_err(|error| trouble::git("read the git configuration", &error))?;
+        Ok(Git {
+            repo: repo.into_sync(),
+        })
+    }
+
+    /// The branch that is checked out; `None` where HEAD is detached.
+    pub fn current_branch(&self) -> Result<Option<String>> {
+        let head = self
+            .local()
+            .head_name()
+            .map_err(|error| trouble::git("read HEAD", &error))?;
+        Ok(head.map(|name| name.shorten().to_string()))
+    }
+
+    /// The URL that `origin` is fetched from; it may hold a password.
+    pub fn origin(&self) -> Option<String> {
+        let repo = self.local();
+        let remote = repo.find_remote("origin").ok()?;
+        let url = remote.url(gix::remote::Direction::Fetch)?;
+        Some(url.to_bstring().to_string())
+    }
+
+    /// The commit that is checked out.
+    pub fn head(&self) -> Result<Commit> {
+        let repo = self.local();
+        let read = || -> gix::Result<Commit> {
+            let commit = repo.head_commit()?;
+            Ok(Commit {
+                id: commit.id.to_string(),
+                subject: commit.message()?.summary().to_str_lossy().into_owned(),
+            })
+        };
+        read().map_err(|error| trouble::git("read the commit at HEAD", &error))
+    }
+
+    /// The tracked files, in the index's order. Those that a sparse checkout leaves out are not
+    /// among them.
+    pub fn tracked_files(&self) -> Result<Vec<Tracked>> {
+        let index = self
+            .local()
+            .index_or_empty()
+            .map_err(|error| trouble::git("read the git index", &error))?;
+        Ok(index
+            .entries()
+            .iter()
+            .filter(|entry| {
+                entry.stage() == Stage::Unconflicted && !entry.flags.contains(Flags::SKIP_WORKTREE)
+            })
+            .map(|entry| Tracked {
+                path: PathBuf::from(OsStr::from_bytes(entry.path(&index).as_bytes())),
+                kind: match entry.mode {
+                    Mode::FILE_EXECUTABLE => Kind::Executable,
+                    Mode::SYMLINK => Kind::Symlink,
+                    Mode::COMMIT => Kind::Submodule,
+                    _ => Kind::File,
+                },
+            })
+            .collect())
+    }
+
+    /// The root of the work tree.
+    pub fn path(&self) -> &Path {
+        self.repo.work_dir().unwrap_or_else(|| self.repo.git_dir())
+    }
+
+    /// A handle for one thread.
+    fn local(&self) -> gix::Repository {
+        self.repo.to_thread_local()
+    }
+}
+
+impl fmt::Debug for Git {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Git").field(&self.path()).finish()
+    }
+}
+
+/// sdp's own directory in a checkout.
+const OWN_DIR: &str = ".sdp";
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}

@@ -1,6 +1,11 @@
 //! One file per stage: a function that takes what the former stage made. A wrong order does not
 //! compile.
 
+pub mod checkout;
+pub mod fetch;
+pub mod pull;
+mod sampled;
+
 use crate::event::StageEmitter;
 use crate::interrupt::Interrupt;
 

@@ -1,0 +1,359 @@
+//! Branches: which one is checked out, and where it stands against the remote's.
+
+use std::fs;
+use std::io::Write;
+
+use gix::ObjectId;
+use gix::refs::transaction::{PreviousValue, RefEdit};
+use gix::refs::{FullName, Target};
+
+use super::journal::lock_of;
+use super::switch::{Changes, CleanTree, Switch};
+use super::{Git, Id, Meter, trouble};
+use crate::failure::{Code, Failure, Result};
+
+/// A branch that has been checked out.
+#[derive(Debug)]
+pub struct Checkout {
+    /// What was checked out before, if it was something else: a branch's name, or a commit.
+    pub left: Option<String>,
+    /// The branch was not there before.
+    pub created: bool,
+    pub changes: Changes,
+    /// For [`Git::pull`].
+    pub clean: CleanTree,
+}
+
+/// How a branch got to where it is to be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// It was there.
+    UpToDate,
+    /// It has commits that the remote does not have, which is fine.
+    Ahead { commits: usize },
+    /// It followed the remote.
+    FastForward {
+        from: Id,
+        to: Id,
+        commits: usize,
+        changes: Changes,
+    },
+    /// It was forced to where the remote is; `dropped` commits are on it no more.
+    Reset {
+        from: Id,
+        to: Id,
+        dropped: usize,
+        changes: Changes,
+    },
+}
+
+impl Git {
+    /// Checks out `branch`, which is made at `upstream` if it is not there yet.
+    ///
+    /// Local changes to tracked files are refused, or dropped with `force`, even where nothing has
+    /// to be written: what is deployed is the commit. Untracked files are never touched.
+    pub fn checkout(
+        &self,
+        branch: &str,
+        upstream: Id,
+        force: bool,
+        meter: &Meter,
+    ) -> Result<Checkout> {
+        let repo = self.local();
+        let name = full_name(branch)?;
+        let (current, head) = read_head(&repo)?;
+        let local = branch_id(&repo, &name)?;
+        let target = local.unwrap_or(upstream.0);
+        refuse_locked(&repo, &name)?;
+
+        let is_current = current.as_ref() == Some(&name);
+        let left = (!is_current && head.is_some()).then(|| match (&current, head) {
+            (Some(name), _) => name.shorten().to_string(),
+            (None, head) => head.map(|id| id.to_string()).unwrap_or_default(),
+        });
+        let switch = Switch {
+            repo: &repo,
+            head,
+            target,
+            force,
+            meter,
+        };
+        let (clean, changes) = switch.run(None, || {
+            let created = format!("branch: Created from refs/remotes/origin/{branch}");
+            let mut edits = Vec::new();
+            if local.is_none() {
+                // Through HEAD where that names the branch already, for its reflog.
+                let through = if is_current {
+                    head_name()
+                } else {
+                    name.clone()
+                };
+                let create = RefEdit::update(through, target, PreviousValue::MustNotExist, created);
+                edits.push(create.with_deref(true));
+            }
+            let moving = left
+                .as_deref()
+                .map(|left| format!("checkout: moving from {left} to {branch}"));
+            if !is_current {
+                let to = Target::Symbolic(name.clone());
+                let log = moving.clone().unwrap_or_default();
+                edits.push(RefEdit::update(head_name(), to, PreviousValue::Any, log));
+            }
+            repo.edit_references(edits)
+                .map_err(|error| trouble::git(format!("check out `{branch}`"), &error))?;
+            if let (Some(moving), Some(head)) = (moving, head) {
+                log_head(&repo, head, target, &moving);
+            }
+            if local.is_none() {
+                track(&repo, branch)?;
+            }
+            Ok(())
+        })?;
+        Ok(Checkout {
+            left,
+            created: local.is_none(),
+            changes,
+            clean,
+        })
+    }
+
+    /// Takes `branch`, which is checked out, to `upstream`, if that is a step forward. With `force`
+    /// it follows the remote wherever that went.
+    pub fn pull(
+        &self,
+        branch: &str,
+        upstream: Id,
+        force: bool,
+        clean: CleanTree,
+        meter: &Meter,
+    ) -> Result<Pull> {
+        let repo = self.local();
+        let name = full_name(branch)?;
+        let (_, head) = read_head(&repo)?;
+        let Some(local) = head else {
+            return Err(Failure::new(
+                Code::GitFailed,
+                format!("`{branch}` has no commit"),
+            ));
+        };
+        let Id(remote) = upstream;
+        if local == remote {
+            return Ok(Pull::UpToDate);
+        }
+        let compare = |error: gix::Error| {
+            trouble::git(format!("compare `{branch}` with `origin/{branch}`"), &error)
+        };
+        let base = repo
+            .merge_base(local, remote)
+            .map_err(compare)?
+            .map(gix::Id::detach);
+        let ahead = count(&repo, local, remote);
+        if base == Some(remote) && !force {
+            return if once_upstream(&repo, branch, local) {
+                Err(Failure::new(
+                    Code::BranchDiverged,
+                    format!("`origin/{branch}` has gone back by {}", commits(ahead)),
+                )
+                .hint("`--force` follows it; without, that is refused"))
+            } else {
+                Ok(Pull::Ahead { commits: ahead })
+            };
+        }
+        let behind = count(&repo, remote, local);
+        let is_forward = base == Some(local);
+        if !is_forward && !force {
+            let message = match base {
+                Some(_) => format!(
+                    "`{branch}` and `origin/{branch}` have diverged: {} here, {} there",
+                    commits(ahead),
+                    commits(behind),
+                ),
+                None => format!("`{branch}` and `origin/{branch}` have no commit in common"),
+            };
+            return Err(Failure::new(Code::BranchDiverged, message).hint(format!(
+                "`--force` follows the remote; `git log origin/{branch}..{branch}` shows what that drops"
+            )));
+        }
+        refuse_locked(&repo, &name)?;
+        let switch = Switch {
+            repo: &repo,
+            head,
+            target: remote,
+            force,
+            meter,
+        };
+        let (_, changes) = switch.run(Some(clean), || {
+            let log = if is_forward {
+                "pull: Fast-forward".to_owned()
+            } else {
+                format!("reset: moving to {remote}")
+            };
+            let expected = PreviousValue::MustExistAndMatch(Target::Object(local));
+            let edit = RefEdit::update(head_name(), remote, expected, log).with_deref(true);
+            repo.edit_reference(edit)
+                .map_err(|error| trouble::git(format!("move `{branch}`"), &error))?;
+            Ok(())
+        })?;
+        let (from, to) = (Id(local), upstream);
+        Ok(if is_forward {
+            Pull::FastForward {
+                from,
+                to,
+                commits: behind,
+                changes,
+            }
+        } else {
+            Pull::Reset {
+                from,
+                to,
+                dropped: ahead,
+                changes,
+            }
+        })
+    }
+}
+
+/// `refs/heads/BRANCH`.
+pub fn full_name(branch: &str) -> Result<FullName> {
+    FullName::try_from(format!("refs/heads/{branch}")).map_err(|_| {
+        Failure::new(
+            Code::Usage,
+            format!("`{branch}` cannot be the name of a branch"),
+        )
+        .hint("`--branch NAME` takes the name alone, such as `main`")
+    })
+}
+
+pub fn head_name() -> FullName {
+    FullName::try_from("HEAD").expect("a valid name")
+}
+
+/// The branch that HEAD names, and the commit that it leads to.
+fn read_head(repo: &gix::Repository) -> Result<(Option<FullName>, Option<ObjectId>)> {
+    let head = repo
+        .head()
+        .map_err(|error| trouble::git("read HEAD", &error))?;
+    let name = head.referent_name().map(ToOwned::to_owned);
+    Ok((name, head.id().map(gix::Id::detach)))
+}
+
+fn branch_id(repo: &gix::Repository, name: &FullName) -> Result<Option<ObjectId>> {
+    let read = || -> gix::Result<Option<ObjectId>> {
+        let found = repo.try_find_reference(name)?;
+        found
+            .map(|mut found| Ok(found.peel_to_id()?.detach()))
+            .transpose()
+    };
+    read().map_err(|error| trouble::git(format!("read `{}`", name.shorten()), &error))
+}
+
+/// Looks for locks before anything is touched; they are taken when everything is in place.
+fn refuse_locked(repo: &gix::Repository, branch: &FullName) -> Result<()> {
+    let branch = gix::path::from_bstr(branch.as_bstr());
+    let files = [
+        repo.git_dir().join("HEAD"),
+        repo.common_dir()
+            .join(branch.as_ref().map_or("HEAD".as_ref(), AsRef::as_ref)),
+    ];
+    match files
+        .iter()
+        .map(|file| lock_of(file))
+        .find(|lock| lock.exists())
+    {
+        Some(lock) => Err(trouble::locked(&lock)),
+        None => Ok(()),
+    }
+}
+
+/// How many commits lead to `tip` but not to `other`; zero where that cannot be told.
+fn count(repo: &gix::Repository, tip: ObjectId, other: ObjectId) -> usize {
+    let walk = repo.rev_walk([tip]).with_hidden([other]).all();
+    walk.map_or(0, |walk| walk.filter(Result::is_ok).count())
+}
+
+fn commits(count: usize) -> String {
+    match count {
+        1 => "1 commit".to_owned(),
+        many => format!("{many} commits"),
+    }
+}
+
+/// Whether the remote's branch was at `id` before: a commit from there, not one made here.
+fn once_upstream(repo: &gix::Repository, branch: &str, id: ObjectId) -> bool {
+    let name = format!("refs/remotes/origin/{branch}");
+    let Ok(Some(tracking)) = repo.try_find_reference(&name) else {
+        return false;
+    };
+    let mut log = tracking.log_iter();
+    let Ok(Some(lines)) = log.all() else {
+        return false;
+    };
+    lines
+        .flatten()
+        .any(|line| line.new_oid() == id || line.previous_oid() == id)
+}
+
+/// Tells git where the branch comes from, so that `git pull` and `git status` know.
+fn track(repo: &gix::Repository, branch: &str) -> Result<()> {
+    if repo
+        .config_snapshot()
+        .string(&format!("branch.{branch}.remote"))
+        .is_some()
+    {
+        return Ok(());
+    }
+    let path = repo.common_dir().join("config");
+    let section = format!(
+        "[branch \"{}\"]\n\tremote = origin\n\tmerge = refs/heads/{branch}\n",
+        branch.replace('"', "\\\""),
+    );
+    let lock = lock_of(&path);
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&lock)?;
+        let mut config = fs::read(&path)?;
+        if config.last().is_some_and(|last| *last != b'\n') {
+            config.push(b'\n');
+        }
+        config.extend_from_slice(section.as_bytes());
+        file.write_all(&config)?;
+        fs::set_permissions(&lock, path.metadata()?.permissions())?;
+        fs::rename(&lock, &path)
+    };
+    write().map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return trouble::locked(&lock);
+        }
+        fs::remove_file(&lock).ok();
+        Failure::io(
+            Code::GitFailed,
+            format!("write `{}`", path.display()),
+            error,
+        )
+    })
+}
+
+/// Adds to HEAD's reflog what gix leaves out when HEAD comes to name another branch. Best effort,
+/// as a log is.
+fn log_head(repo: &gix::Repository, from: ObjectId, to: ObjectId, message: &str) {
+    let config = repo.config_snapshot();
+    if config.boolean("core.logAllRefUpdates") == Some(false) {
+        return;
+    }
+    let Some(Ok(who)) = repo.committer() else {
+        return;
+    };
+    let line = format!(
+        "{from} {to} {} <{}> {}\t{message}\n",
+        who.name, who.email, who.time
+    );
+    let path = repo.git_dir().join("logs").join("HEAD");
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).ok();
+    }
+    if let Ok(mut log) = fs::OpenOptions::new().append(true).create(true).open(path) {
+        log.write_all(line.as_bytes()).ok();
+    }
+}

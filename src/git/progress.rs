@@ -1,0 +1,159 @@
+//! How far git has come: counters that gix feeds on its threads and a stage samples on a tick.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gix::progress::{Count, Id, MessageLevel, NestedProgress, Progress, Step, StepShared, Unit};
+
+use crate::event;
+
+/// gix's ids of the tasks that are worth a number.
+const RECEIVED_BYTES: Id = *b"BWRB";
+const INDEXED_OBJECTS: Id = *b"IWIO";
+
+/// Shared counters; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    bytes: StepShared,
+    objects: Tally,
+    files: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    done: StepShared,
+    /// Zero while it is not known.
+    total: AtomicUsize,
+}
+
+impl Tally {
+    fn sample(&self, unit: event::Unit) -> Option<event::Amount> {
+        let total = self.total.load(Ordering::Relaxed);
+        (total > 0).then(|| event::Amount {
+            done: self.done.load(Ordering::Relaxed) as u64,
+            total: Some(total as u64),
+            unit,
+        })
+    }
+}
+
+impl Meter {
+    /// What there is to show now: files that are written, else objects that are received.
+    pub fn sample(&self) -> Option<event::Amount> {
+        let files = self.0.files.sample(event::Unit::Files);
+        files.or_else(|| self.0.objects.sample(event::Unit::Objects))
+    }
+
+    /// How many bytes of packs have come in.
+    pub(super) fn received(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed) as u64
+    }
+
+    /// Announces that `total` files are about to be written; the counter is for the writer.
+    pub(super) fn files(&self, total: usize) -> Task {
+        self.0.files.total.store(total, Ordering::Relaxed);
+        self.task(Counter::Files)
+    }
+
+    /// The root of the task tree that gix reports to.
+    pub(super) fn root(&self) -> Task {
+        self.task(Counter::Other(StepShared::default()))
+    }
+
+    fn task(&self, counter: Counter) -> Task {
+        Task {
+            meter: self.clone(),
+            counter,
+        }
+    }
+}
+
+/// A task in gix's tree of tasks.
+pub(super) struct Task {
+    meter: Meter,
+    counter: Counter,
+}
+
+/// Where a task counts.
+enum Counter {
+    Bytes,
+    Objects,
+    Files,
+    /// Nothing that is shown.
+    Other(StepShared),
+}
+
+impl Task {
+    fn steps(&self) -> &StepShared {
+        match &self.counter {
+            Counter::Bytes => &self.meter.0.bytes,
+            Counter::Objects => &self.meter.0.objects.done,
+            Counter::Files => &self.meter.0.files.done,
+            Counter::Other(steps) => steps,
+        }
+    }
+}
+
+impl Count for Task {
+    fn set(&self, step: Step) {
+        self.steps().store(step, Ordering::Relaxed);
+    }
+
+    fn step(&self) -> Step {
+        self.steps().load(Ordering::Relaxed)
+    }
+
+    fn inc_by(&self, step: Step) {
+        self.steps().fetch_add(step, Ordering::Relaxed);
+    }
+
+    fn counter(&self) -> StepShared {
+        Arc::clone(self.steps())
+    }
+}
+
+impl Progress for Task {
+    fn init(&mut self, max: Option<Step>, _unit: Option<Unit>) {
+        self.set_max(max);
+    }
+
+    fn set_max(&mut self, max: Option<Step>) -> Option<Step> {
+        if let Counter::Objects = self.counter {
+            let total = &self.meter.0.objects.total;
+            total.store(max.unwrap_or(0), Ordering::Relaxed);
+        }
+        None
+    }
+
+    // Texts, the remote's among them, come faster than anyone reads; numbers say enough.
+    fn set_name(&mut self, _name: String) {}
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+
+    fn id(&self) -> Id {
+        gix::progress::UNKNOWN
+    }
+
+    fn message(&self, _level: MessageLevel, _message: String) {}
+}
+
+impl NestedProgress for Task {
+    type SubProgress = Task;
+
+    fn add_child(&mut self, _name: impl Into<String>) -> Task {
+        self.meter.root()
+    }
+
+    fn add_child_with_id(&mut self, _name: impl Into<String>, id: Id) -> Task {
+        self.meter.task(match id {
+            RECEIVED_BYTES => Counter::Bytes,
+            INDEXED_OBJECTS => Counter::Objects,
+            _ => Counter::Other(StepShared::default()),
+        })
+    }
+}

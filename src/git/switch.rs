@@ -1,0 +1,540 @@
+//! From one commit to another in a work tree that is in use.
+//!
+//! Files are written next to the work tree first and moved into place when all of them are there:
+//! a missing object or a full disk is found out before anything is touched, no file is ever seen
+//! half-written, and the time in which the work tree is neither here nor there is short. Should sdp
+//! be killed in just that time, the journal tells the next run what it finds.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use gix::ObjectId;
+use gix::bstr::{BString, ByteSlice};
+use gix::index::entry::{Flags, Mode, Stat};
+use gix::index::{File as Index, State};
+use gix::worktree::stack::state::{attributes, ignore};
+
+use super::journal::{IndexLock, Journal, Scratch};
+use super::place::{self, Clearing, Ground};
+use super::survey::{is_same, join, survey};
+use super::{Meter, OWN_DIR, trouble};
+use crate::failure::{Code, Failure, Result};
+
+/// What a switch did to the work tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub written: usize,
+    pub deleted: usize,
+}
+
+impl std::fmt::Display for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = |count, what| match count {
+            1 => format!("1 file {what}"),
+            many => format!("{many} files {what}"),
+        };
+        match *self {
+            Changes {
+                written,
+                deleted: 0,
+            } => f.write_str(&count(written, "written")),
+            Changes {
+                written: 0,
+                deleted,
+            } => f.write_str(&count(deleted, "deleted")),
+            Changes { written, deleted } => {
+                write!(f, "{}, {deleted} deleted", count(written, "written"))
+            }
+        }
+    }
+}
+
+/// The proof that all tracked files are as the commit at HEAD has them.
+pub struct CleanTree {
+    index: Index,
+    stamp: Option<Stamp>,
+}
+
+impl CleanTree {
+    fn new(repo: &gix::Repository, index: Index) -> CleanTree {
+        CleanTree {
+            index,
+            stamp: Stamp::of(&repo.index_path()),
+        }
+    }
+
+    /// Whether nobody has written to the index since.
+    fn holds(&self, repo: &gix::Repository) -> bool {
+        self.stamp.is_some() && self.stamp == Stamp::of(&repo.index_path())
+    }
+}
+
+impl std::fmt::Debug for CleanTree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CleanTree").finish_non_exhaustive()
+    }
+}
+
+/// Which version of a file it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Stamp> {
+        let meta = path.symlink_metadata().ok()?;
+        Some(Stamp {
+            inode: meta.ino(),
+            size: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+        })
+    }
+}
+
+/// A switch to `target`.
+pub struct Switch<'a> {
+    pub repo: &'a gix::Repository,
+    /// The commit at HEAD; `None` before the first one.
+    pub head: Option<ObjectId>,
+    pub target: ObjectId,
+    /// Local changes may be dropped.
+    pub force: bool,
+    pub meter: &'a Meter,
+}
+
+impl Switch<'_> {
+    /// Takes the work tree and the index to the target, and calls `update_refs` when they are there.
+    /// With a `proof`, nothing is compared again.
+    pub fn run(
+        &self,
+        proof: Option<CleanTree>,
+        update_refs: impl FnOnce() -> Result<()>,
+    ) -> Result<(CleanTree, Changes)> {
+        let repo = self.repo;
+        let work_tree = repo.workdir().unwrap_or_else(|| repo.git_dir());
+        let scratch = Scratch::new(work_tree);
+        let former = scratch.journal();
+        let proof = proof.filter(|proof| former.is_none() && proof.holds(repo));
+
+        if former.is_none()
+            && self.head == Some(self.target)
+            && let Some(clean) = self.already_there(proof.as_ref())?
+        {
+            update_refs()?;
+            return Ok((clean.or(proof).ok_or_else(no_index)?, Changes::default()));
+        }
+
+        let lock = IndexLock::take(repo, former.as_ref())?;
+        let former = former.filter(|journal| journal.explains(self.head));
+        let (old, stale) = match proof {
+            Some(proof) => (proof.index, HashSet::new()),
+            None => self.present(former.as_ref())?,
+        };
+        let mut new = self.target_index()?;
+        let plan = Plan::new(&old, &new, &stale);
+        let clearing = self.clear_ground(work_tree, &old, &new, &plan)?;
+
+        scratch.begin(&Journal::new(
+            self.head,
+            self.target,
+            former.as_ref(),
+            &lock,
+        ))?;
+        let staged = self.stage(&mut new, &old, &plan, &scratch.tree(), work_tree);
+        if let Err(failure) = staged {
+            // Nothing has been touched; but what an earlier switch has left is still to be explained.
+            if former.is_none() {
+                scratch.end();
+            }
+            return Err(failure);
+        }
+        let deleted =
+            apply(work_tree, &scratch.tree(), &mut new, &plan, &clearing).map_err(|error| {
+                let what =
+                    format_args!("take `{}` to {}", work_tree.display(), self.target).to_string();
+                let failure = Failure::io(Code::GitFailed, what, error);
+                match failure.hint {
+                    Some(_) => failure,
+                    None => failure.hint("`sdp deploy` again: it finishes what was begun"),
+                }
+            })?;
+        lock.commit(&new)
+            .map_err(|error| trouble::git("write the git index", &error))?;
+        update_refs()?;
+        scratch.end();
+        let changes = Changes {
+            written: plan.write.len(),
+            deleted,
+        };
+        Ok((CleanTree::new(repo, new), changes))
+    }
+
+    /// The usual case, nothing to do, without a lock and without a write. `Some` if so: with the
+    /// proof, unless that was there before.
+    fn already_there(&self, proof: Option<&CleanTree>) -> Result<Option<Option<CleanTree>>> {
+        let repo = self.repo;
+        if proof.is_some() {
+            return Ok(Some(None));
+        }
+        if !repo.index_path().exists() {
+            return Ok(None);
+        }
+        let stamp = Stamp::of(&repo.index_path());
+        let mut index = open_index(repo)?;
+        let found = survey(repo, &mut index, self.head, &[])
+            .map_err(|error| trouble::git("compare the work tree with the git index", &error))?;
+        if !found.changed.is_empty() {
+            if self.force {
+                return Ok(None);
+            }
+            return Err(trouble::dirty(&Vec::from_iter(found.changed)));
+        }
+        let mut clean = CleanTree { index, stamp };
+        if found.refreshed > 0 {
+            self.refresh(&mut clean);
+        }
+        Ok(Some(Some(clean)))
+    }
+
+    /// Writes what the comparison has found out about unchanged files, so that it need not read
+    /// them next time, as `git status` does. Not worth a failure.
+    fn refresh(&self, clean: &mut CleanTree) {
+        let is_plain = clean.index.link().is_none();
+        if is_plain
+            && let Ok(lock) = IndexLock::take(self.repo, None)
+            && clean.holds(self.repo)
+            && lock.commit(&clean.index).is_ok()
+        {
+            clean.stamp = Stamp::of(&self.repo.index_path());
+        }
+    }
+
+    /// The index as it is, and the files that are not as it says. Local changes are refused.
+    fn present(&self, former: Option<&Journal>) -> Result<(Index, HashSet<BString>)> {
+        let repo = self.repo;
+        if !repo.index_path().exists() {
+            // A fresh clone: no file is tracked, none can have changed.
+            return Ok((empty_index(repo), HashSet::new()));
+        }
+        let mut index = open_index(repo)?;
+        if index.is_sparse() {
+            return Err(Failure::new(
+                Code::GitFailed,
+                format!("the git index of `{}` is a sparse one", self.shown()),
+            )
+            .hint("`git sparse-checkout reapply --no-sparse-index` in the checkout"));
+        }
+        // Goals whose objects are gone explain nothing, and need no explanation.
+        let goals: Vec<State> = former.map_or_else(Vec::new, |journal| {
+            let index_at =
+                |id: &ObjectId| index_at(repo, *id).ok().map(|index| index.into_parts().0);
+            journal.goals.iter().filter_map(index_at).collect()
+        });
+        let found = survey(repo, &mut index, self.head, &goals)
+            .map_err(|error| trouble::git("compare the work tree with the git index", &error))?;
+        if !found.changed.is_empty() && !self.force {
+            return Err(trouble::dirty(&Vec::from_iter(found.changed)));
+        }
+        Ok((index, found.stale))
+    }
+
+    /// The index of the target, without stat information.
+    fn target_index(&self) -> Result<Index> {
+        let read = || -> gix::Result<Index> {
+            let mut index = index_at(self.repo, self.target)?;
+            leave_out_sparse(self.repo, &mut index)?;
+            Ok(index)
+        };
+        let index =
+            read().map_err(|error| trouble::git(format!("read commit {}", self.target), &error))?;
+        let owned = index
+            .entries()
+            .iter()
+            .map(|entry| entry.path(&index))
+            .find(|path| {
+                path.strip_prefix(OWN_DIR.as_bytes())
+                    .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+            });
+        match owned {
+            Some(path) => Err(Failure::new(
+                Code::GitFailed,
+                format!("the commit has `{path}`, but `{OWN_DIR}` in a checkout is sdp's own"),
+            )
+            .hint(format!("`git rm -r --cached {OWN_DIR}` and commit that"))),
+            None => Ok(index),
+        }
+    }
+
+    /// Refuses if untracked files are in the way.
+    fn clear_ground(
+        &self,
+        work_tree: &Path,
+        old: &State,
+        new: &State,
+        plan: &Plan,
+    ) -> Result<Clearing> {
+        let compare = || -> gix::Result<Clearing> {
+            let source = ignore::Source::WorktreeThenIdMappingIfNotSkipped;
+            let mut excludes = self.repo.excludes(old, None, source)?;
+            let mut is_ignored = |path: &gix::bstr::BStr| {
+                excludes
+                    .at_entry(path, Some(Mode::FILE))
+                    .map(|at| at.is_excluded())
+                    .map_err(|error| io::Error::other(error.to_string()))
+            };
+            let mut ground = Ground {
+                root: work_tree,
+                leaving: &plan.leaving,
+                is_ignored: &mut is_ignored,
+            };
+            let write = plan.write.iter().map(|at| new.entries()[*at].path(new));
+            let write = write.map(|path| (path, plan.replace.contains(path)));
+            let mut clearing = ground.survey(write).map_err(gix::Error::from_error)?;
+            let submodules = plan.submodules.iter().map(|path| path.as_bstr());
+            ground
+                .survey_directories(submodules, &mut clearing)
+                .map_err(gix::Error::from_error)?;
+            Ok(clearing)
+        };
+        let clearing = compare()
+            .map_err(|error| trouble::git(format!("look into `{}`", self.shown()), &error))?;
+        if clearing.in_the_way.is_empty() {
+            Ok(clearing)
+        } else {
+            Err(trouble::in_the_way(&Vec::from_iter(clearing.in_the_way)))
+        }
+    }
+
+    /// Writes the files of the plan below `tree`, and what is known of the others into `new`.
+    fn stage(
+        &self,
+        new: &mut Index,
+        old: &State,
+        plan: &Plan,
+        tree: &Path,
+        work_tree: &Path,
+    ) -> Result<()> {
+        let what = |path: &dyn std::fmt::Display| format!("write `{path}`");
+        let io = |error| Failure::io(Code::GitFailed, what(&tree.display()), error);
+        // gix checks out whatever is not left out.
+        let mut left_out = Vec::new();
+        for &(at_new, at_old) in &plan.keep {
+            let (entry, known) = (&mut new.entries_mut()[at_new], &old.entries()[at_old]);
+            entry.stat = known.stat;
+            entry.flags |= known.flags & (Flags::ASSUME_VALID | Flags::SKIP_WORKTREE);
+            if entry.flags.contains(Flags::SKIP_WORKTREE) {
+                entry.flags.insert(Flags::EXTENDED);
+            } else {
+                entry.flags.insert(Flags::SKIP_WORKTREE);
+                left_out.push(at_new);
+            }
+        }
+        if !plan.write.is_empty() {
+            fs::create_dir(tree).map_err(io)?;
+            let device = |path: &Path| path.metadata().map(|meta| meta.dev());
+            if device(tree).map_err(io)? != device(work_tree).map_err(io)? {
+                return Err(Failure::new(
+                    Code::GitFailed,
+                    format!("`{OWN_DIR}` is on another file system than its checkout"),
+                )
+                .hint(format!("`mv` {OWN_DIR} back into the checkout")));
+            }
+            let outcome = self
+                .write_files(new, tree, plan.write.len())
+                .map_err(|error| trouble::git(what(&tree.display()), &error))?;
+            if let Some(record) = outcome.errors.first() {
+                return Err(trouble::git(what(&record.path), &record.error));
+            }
+            if let Some(collision) = outcome.collisions.first() {
+                return Err(Failure::new(
+                    Code::GitFailed,
+                    format!(
+                        "the commit has `{}` twice on this file system",
+                        collision.path
+                    ),
+                )
+                .hint("`git mv` one of the two and commit that"));
+            }
+        }
+        for at in left_out {
+            new.entries_mut()[at].flags.remove(Flags::SKIP_WORKTREE);
+        }
+        Ok(())
+    }
+
+    fn write_files(
+        &self,
+        new: &mut Index,
+        tree: &Path,
+        total: usize,
+    ) -> gix::Result<gix::worktree::state::checkout::Outcome> {
+        let repo = self.repo;
+        let mut options = repo.checkout_options(attributes::Source::IdMapping)?;
+        options.destination_is_initially_empty = true;
+        options.keep_going = true;
+        let objects = repo
+            .objects
+            .clone()
+            .into_arc()
+            .map_err(gix::Error::from_error)?;
+        gix::worktree::state::checkout(
+            new,
+            tree,
+            objects,
+            &self.meter.files(total),
+            &gix::progress::Discard,
+            &AtomicBool::new(false),
+            options,
+        )
+    }
+
+    fn shown(&self) -> impl std::fmt::Display {
+        let path = self.repo.workdir().unwrap_or_else(|| self.repo.git_dir());
+        path.display().to_string()
+    }
+}
+
+/// What to do with which path.
+#[derive(Default)]
+struct Plan {
+    /// Entries (of the new index) to write.
+    write: Vec<usize>,
+    /// Those among them that replace a tracked file.
+    replace: HashSet<BString>,
+    /// Entries of the new index that are what an entry of the old one is.
+    keep: Vec<(usize, usize)>,
+    /// Tracked files to delete.
+    leaving: HashSet<BString>,
+    /// Submodules that come, and whose directory stays empty.
+    submodules: Vec<BString>,
+    /// Submodules that go, with their directory if that is empty.
+    former_submodules: Vec<BString>,
+}
+
+impl Plan {
+    fn new(old: &State, new: &State, stale: &HashSet<BString>) -> Plan {
+        let mut plan = Plan::default();
+        let is_absent = |entry: &gix::index::Entry| entry.flags.contains(Flags::SKIP_WORKTREE);
+        join(old, new, |path, at_old, at_new| {
+            let former = at_old.map(|at| &old.entries()[at]);
+            let next = at_new.map(|at| &new.entries()[at]);
+            if let (Some(a), Some(b), Some(at_old), Some(at_new)) = (former, next, at_old, at_new)
+                && is_same(a, b)
+                && (is_absent(a) || !is_absent(b))
+                && !stale.contains(path)
+            {
+                plan.keep.push((at_new, at_old));
+                return;
+            }
+            // What a sparse checkout leaves out is not there, and if it is, it is not git's.
+            let was_file =
+                former.is_some_and(|entry| entry.mode != Mode::COMMIT && !is_absent(entry));
+            if former.is_some_and(|entry| entry.mode == Mode::COMMIT) {
+                plan.former_submodules.push(path.to_owned());
+            }
+            match (next, at_new) {
+                (Some(next), Some(at)) if !is_absent(next) && next.mode != Mode::COMMIT => {
+                    plan.write.push(at);
+                    if was_file {
+                        plan.replace.insert(path.to_owned());
+                    }
+                }
+                _ => {
+                    if next.is_some_and(|next| next.mode == Mode::COMMIT) {
+                        plan.submodules.push(path.to_owned());
+                    }
+                    if was_file {
+                        plan.leaving.insert(path.to_owned());
+                    }
+                }
+            }
+        });
+        plan
+    }
+}
+
+/// Changes the work tree; says how many files were deleted.
+fn apply(
+    work_tree: &Path,
+    staged: &Path,
+    new: &mut Index,
+    plan: &Plan,
+    clearing: &Clearing,
+) -> io::Result<usize> {
+    let mut deleted = 0;
+    for path in &plan.leaving {
+        deleted += usize::from(place::remove_file(work_tree, path.as_bstr())?);
+    }
+    for path in &clearing.ignored {
+        place::remove_file(work_tree, path.as_bstr())?;
+    }
+    for path in &plan.former_submodules {
+        fs::remove_dir(place::below(work_tree, path.as_bstr())).ok();
+    }
+    let gone = plan.leaving.iter().chain(&plan.former_submodules);
+    place::remove_empty_parents(work_tree, gone.map(|path| path.as_bstr()));
+    for path in &clearing.directories {
+        let directory = place::below(work_tree, path.as_bstr());
+        if directory.symlink_metadata().is_ok() {
+            place::remove_empty_tree(&directory)?;
+        }
+    }
+    if !plan.write.is_empty() {
+        place::merge(staged, work_tree, &plan.replace)?;
+    }
+    for path in &plan.submodules {
+        fs::create_dir_all(place::below(work_tree, path.as_bstr()))?;
+    }
+    // The move has changed the files' ctime, which the index is to know.
+    for &at in &plan.write {
+        let path = place::below(work_tree, new.entries()[at].path(new));
+        let meta = gix::index::fs::Metadata::from_path_no_follow(&path)?;
+        new.entries_mut()[at].stat = Stat::from_fs(&meta).map_err(io::Error::other)?;
+    }
+    Ok(deleted)
+}
+
+fn open_index(repo: &gix::Repository) -> Result<Index> {
+    repo.open_index()
+        .map_err(|error| trouble::git("read the git index", &error))
+}
+
+fn empty_index(repo: &gix::Repository) -> Index {
+    Index::from_state(State::new(repo.object_hash()), repo.index_path())
+}
+
+fn index_at(repo: &gix::Repository, commit: ObjectId) -> gix::Result<Index> {
+    let tree = repo.find_commit(commit)?.tree_id()?;
+    repo.index_from_tree(&tree)
+}
+
+/// Marks the entries that a sparse checkout leaves out.
+fn leave_out_sparse(repo: &gix::Repository, index: &mut Index) -> gix::Result<()> {
+    let config = repo.config_snapshot();
+    if !config.boolean("core.sparseCheckout").unwrap_or(false) {
+        return Ok(());
+    }
+    let patterns = gix::worktree::sparse::read_patterns(repo.git_dir());
+    let patterns = patterns.map_err(gix::Error::from_error)?;
+    if let Some(patterns) = patterns {
+        gix::worktree::sparse::apply_patterns(
+            index,
+            &patterns,
+            &repo.git_dir().join("info/sparse-checkout"),
+            config.boolean("core.sparseCheckoutCone").unwrap_or(true),
+            gix::glob::pattern::Case::Sensitive,
+        )?;
+    }
+    Ok(())
+}
+
+fn no_index() -> Failure {
+    Failure::new(Code::Internal, "a clean work tree without an index")
+}

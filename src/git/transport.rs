@@ -1,0 +1,151 @@
+//! The way to a remote: http, ssh and credentials, none of which ever asks on the terminal.
+
+use std::any::Any;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Once};
+
+use gix::bstr::ByteSlice;
+use gix::credentials::helper::Action;
+use gix::error::{ResultExt, message};
+use gix::protocol::transport::client::blocking_io::{Transport, connect, http, ssh};
+use gix::remote::{Connection, Direction};
+
+/// Options that keep ssh from asking, and from waiting for ever on a network that has gone.
+const SSH_OPTIONS: &str = "-o BatchMode=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
+
+/// Connects to the fetch URL of `remote`. ssh's own words go to `ssh_words`.
+pub fn connection<'a, 'repo>(
+    remote: &'a gix::Remote<'repo>,
+    ssh_words: &Path,
+) -> gix::Result<Connection<'a, 'static, 'repo, Box<dyn Transport + Send>>> {
+    let repo = remote.repo();
+    let (url, version) = remote.sanitized_url_and_version(Direction::Fetch)?;
+    let is_http = matches!(url.scheme, gix::url::Scheme::Http | gix::url::Scheme::Https);
+    let options = connect::Options {
+        version,
+        ssh: if url.scheme == gix::url::Scheme::Ssh {
+            quiet_ssh(repo.ssh_connect_options()?, ssh_words)
+        } else {
+            ssh::connect::Options::default()
+        },
+        trace: false,
+    };
+    let http_options = if is_http {
+        http_options(repo, remote)?
+    } else {
+        None
+    };
+    let connection = remote
+        .to_connection_with_transport(connect::connect(url, options)?)
+        .with_credentials(credentials(repo.clone()));
+    Ok(match http_options {
+        Some(options) => connection.with_transport_options(options),
+        None => connection,
+    })
+}
+
+/// Git's own sources of credentials, but for the last one: the question on the terminal.
+fn credentials(
+    repo: gix::Repository,
+) -> impl FnMut(Action) -> gix::Result<Option<gix::credentials::protocol::Outcome>> {
+    let mut former = None;
+    move |action| {
+        if let Action::Get(context) = &action {
+            let url = context.url.clone().or_else(|| context.to_url());
+            let url = gix::url::parse(url.unwrap_or_default().as_bstr())?;
+            let (mut cascade, _, mut prompt) = repo.config_snapshot().credential_helpers(url)?;
+            cascade.stderr = false;
+            if prompt.askpass.is_none() {
+                prompt.mode = gix::prompt::Mode::Disable;
+            }
+            let outcome = cascade.invoke(action, prompt.clone());
+            former = Some((cascade, prompt));
+            outcome
+        } else {
+            // Helpers are told whether what they gave was any good.
+            match &mut former {
+                Some((cascade, prompt)) => cascade.invoke(action, prompt.clone()),
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+/// An ssh that fails instead of asking, and whose complaints end up in a file and not on our screen.
+fn quiet_ssh(mut options: ssh::connect::Options, words: &Path) -> ssh::connect::Options {
+    if options.disallow_shell {
+        return options;
+    }
+    let command = options.ssh_command().to_owned();
+    let program = command
+        .as_encoded_bytes()
+        .split(|byte| *byte == b' ')
+        .next();
+    let is_openssh = program.is_some_and(|program| {
+        Path::new(&*program.to_os_str_lossy()).file_name() == Some(OsStr::new("ssh"))
+    });
+    let mut quiet = command;
+    if is_openssh {
+        quiet.push(" ");
+        quiet.push(SSH_OPTIONS);
+        options.kind = options.kind.or(Some(ssh::ProgramKind::Ssh));
+    }
+    quiet.push(" 2>");
+    quiet.push(shell_quoted(words));
+    options.command = Some(quiet);
+    options
+}
+
+fn shell_quoted(path: &Path) -> OsString {
+    let quoted = gix::quote::single(path.as_os_str().as_encoded_bytes().as_bstr());
+    quoted.to_os_str_lossy().into_owned()
+}
+
+/// What gix read from `http.*`, with the parts that its client does not apply by itself.
+fn http_options(
+    repo: &gix::Repository,
+    remote: &gix::Remote<'_>,
+) -> gix::Result<Option<Box<dyn Any>>> {
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| {
+        // Fails only where somebody installed one before us, which is as good.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+    });
+
+    let Some(url) = remote.url(Direction::Fetch).map(gix::Url::to_bstring) else {
+        return Ok(None);
+    };
+    let name = remote.name().map(gix::remote::Name::as_bstr);
+    let Some(mut options) = repo.transport_options(url.as_bstr(), name)? else {
+        return Ok(None);
+    };
+    if let Some(options) = options.downcast_mut::<http::Options>() {
+        let proxy = options.proxy.clone().filter(|proxy| !proxy.is_empty());
+        let no_proxy = options.no_proxy.clone();
+        let authorities = options.ssl_ca_info.clone();
+        let verify = options.ssl_verify;
+        options.backend = Some(Arc::new(Mutex::new(http::reqwest::Options {
+            configure_client: Some(Box::new(move |mut client| {
+                if let Some(proxy) = &proxy {
+                    let except = no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
+                    client = client.proxy(reqwest::Proxy::all(proxy).or_error()?.no_proxy(except));
+                }
+                if let Some(file) = &authorities {
+                    client = client.tls_certs_merge(certificates(file)?);
+                }
+                Ok(client.tls_danger_accept_invalid_certs(!verify))
+            })),
+            configure_request: None,
+        })));
+    }
+    Ok(Some(options))
+}
+
+fn certificates(file: &PathBuf) -> gix::Result<Vec<reqwest::Certificate>> {
+    let pem = std::fs::read(file)
+        .or_raise(|| message!("could not read http.sslCAInfo `{}`", file.display()))?;
+    reqwest::Certificate::from_pem_bundle(&pem).or_error()
+}

@@ -1,0 +1,62 @@
+//! git pull: the branch where the remote has it.
+
+use std::future::pending;
+
+use super::checkout::CheckedOut;
+use super::{Context, sampled};
+use crate::event::Commit;
+use crate::failure::Result;
+use crate::git::{Git, Meter, Pull};
+
+/// A checkout at the commit that will be built.
+#[derive(Debug)]
+pub struct Pulled {
+    pub git: Git,
+    pub branch: String,
+    pub commit: Commit,
+}
+
+/// Takes the branch to where the remote has it, if that is a step forward; anywhere with `force`.
+///
+/// Not cancelled half-way: a work tree is at one commit or at the other.
+pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<Pulled> {
+    cx.interrupt.check()?;
+    let (git, branch, upstream, clean) = checked_out.into_parts();
+    let meter = Meter::default();
+    let work = {
+        let (git, branch, meter) = (git.clone(), branch.clone(), meter.clone());
+        move || {
+            let pull = git.pull(&branch, upstream, force, clean, &meter)?;
+            Ok((pull, git.head()?))
+        }
+    };
+    let (pull, commit) = sampled::run(&cx.events, &meter, pending(), work).await?;
+    let short = commit.short();
+    cx.events.note(match pull {
+        Pull::UpToDate => "up to date".to_owned(),
+        Pull::Ahead { commits: 1 } => "1 commit ahead of the remote".to_owned(),
+        Pull::Ahead { commits } => format!("{commits} commits ahead of the remote"),
+        Pull::FastForward {
+            commits, changes, ..
+        } => {
+            let plural = if commits == 1 { "" } else { "s" };
+            format!("{commits} commit{plural} forward to {short}, {changes}")
+        }
+        Pull::Reset {
+            dropped: 0,
+            changes,
+            ..
+        } => format!("reset to {short}, {changes}"),
+        Pull::Reset {
+            dropped, changes, ..
+        } => {
+            let plural = if dropped == 1 { "" } else { "s" };
+            format!("reset to {short}, {dropped} commit{plural} dropped, {changes}")
+        }
+    });
+    Ok(Pulled {
+        git,
+        branch,
+        commit,
+    })
+}

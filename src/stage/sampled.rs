@@ -1,0 +1,109 @@
+//! Work on a thread of its own, whose progress is looked at on a tick.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::event::StageEmitter;
+use crate::failure::{Code, Failure, Result};
+use crate::git::Meter;
+use crate::interrupt::Signal;
+
+/// How often progress is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long work may take to notice that nobody wants it any more.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs `work`, telling how far it has come, until it is done or `cancelled`. Work that does not
+/// notice that it is cancelled, on a connection that stalls for one, is left behind: it must be able
+/// to die with the process at any time.
+pub async fn run<T: Send + 'static>(
+    events: &StageEmitter,
+    meter: &Meter,
+    cancelled: impl Future<Output = Signal>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, mut receiver) = oneshot::channel();
+    // Not a task of the runtime's: that would wait for it before it ends.
+    std::thread::Builder::new()
+        .name("git".to_owned())
+        .spawn(move || sender.send(work()).ok())
+        .map_err(|error| Failure::io(Code::Internal, "start a thread", error))?;
+
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    let mut shown = None;
+    tokio::pin!(cancelled);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut receiver => return done.unwrap_or_else(|_| {
+                Err(Failure::new(Code::Internal, "a thread of sdp's ended too early"))
+            }),
+            signal = &mut cancelled => {
+                timeout(PATIENCE, receiver).await.ok();
+                return Err(signal.into());
+            }
+            _ = ticks.tick() => {
+                let amount = meter.sample();
+                if let Some(amount) = amount.filter(|_| amount != shown) {
+                    events.update(amount);
+                    shown = Some(amount);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::event::{Emitter, Stage};
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.unwrap().block_on(future)
+    }
+
+    #[test]
+    fn work_that_never_notices_is_left_behind() {
+        let (emitter, _records) = Emitter::new("test");
+        let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+        let result = block_on(async {
+            run(
+                &emitter.stage(Stage::Fetch),
+                &Meter::default(),
+                std::future::ready(Signal::Terminate),
+                move || {
+                    blocked.recv().ok();
+                    Ok(())
+                },
+            )
+            .await
+        });
+        drop(unblock);
+        assert_eq!(result.unwrap_err().code, Code::Terminated);
+    }
+
+    #[test]
+    fn work_that_panics_is_a_failure() {
+        let (emitter, _records) = Emitter::new("test");
+        let result = block_on(async {
+            run(
+                &emitter.stage(Stage::Fetch),
+                &Meter::default(),
+                std::future::pending(),
+                || -> Result<()> { std::panic::resume_unwind(Box::new(())) },
+            )
+            .await
+        });
+        assert_eq!(result.unwrap_err().code, Code::Internal);
+    }
+}
