@@ -190,6 +190,26 @@ pub struct Summary {
     pub problem: Option<Problem>,
 }
 
+/// A repository's service as `sdp status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub repository: String,
+    /// The checkout.
+    pub path: String,
+    /// The engine's word for its newest container: `running`, `exited`, `restarting`, …
+    pub state: String,
+    /// RFC 3339; `None` for one that does not run.
+    pub started_at: Option<String>,
+    /// How long it has been running, where it is.
+    pub up: Option<Duration>,
+    /// How often the engine had to start it again.
+    pub restarts: u64,
+    pub deployment: String,
+    pub branch: String,
+    pub commit: Commit,
+    pub container: Running,
+}
+
 /// A line that the deployed program printed.
 #[derive(Debug)]
 pub struct LogLine {
@@ -199,7 +219,7 @@ pub struct LogLine {
     /// The engine's RFC 3339 timestamp, where it was asked for.
     pub time: Option<String>,
     /// A place in the queue, given back when the line has been written.
-    slot: Option<OwnedSemaphorePermit>,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 /// Everything that can happen.
@@ -239,6 +259,20 @@ pub enum Event {
     Log(LogLine),
     /// The last event of a deployment, but for the log lines of `--follow`.
     Status(Box<Summary>),
+    /// The last event of any other command that could not do its work.
+    Aborted {
+        exit_code: u8,
+        problem: Problem,
+    },
+    /// `sdp status`: one of what there is; they come sorted by name.
+    Service(Box<Service>),
+    /// `sdp stop`: a container that does not run any more.
+    Stopped {
+        repository: String,
+        container: String,
+        /// `None`: it did not run before.
+        elapsed: Option<Duration>,
+    },
 }
 
 impl Event {
@@ -251,9 +285,16 @@ impl Event {
             p.detail.iter_mut().for_each(&mut *f);
         };
         match self {
-            Event::Started(_) | Event::Update { .. } | Event::Finished { .. } | Event::Log(_) => {}
+            Event::Started(_)
+            | Event::Update { .. }
+            | Event::Finished { .. }
+            | Event::Log(_)
+            | Event::Service(_)
+            | Event::Stopped { .. } => {}
             Event::Note { line, .. } | Event::Output { line, .. } => f(line),
-            Event::Failed { problem: p, .. } => problem(p, &mut f),
+            Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {
+                problem(p, &mut f)
+            }
             Event::Warning { line, hint, .. } => {
                 f(line);
                 hint.iter_mut().for_each(f);
@@ -315,11 +356,6 @@ impl Emitter {
         (emitter, receiver)
     }
 
-    /// The id that every event of this stream carries.
-    pub fn deployment_id(&self) -> &str {
-        &self.deployment_id
-    }
-
     /// Sends an event. Never blocks, and never fails: a report that is gone must not stop the work.
     pub fn emit(&self, event: Event) {
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -341,7 +377,7 @@ impl Emitter {
             stream,
             bytes,
             time,
-            slot,
+            _slot: slot,
         }));
     }
 

@@ -1,7 +1,8 @@
 //! Signals become one cancellation. The first SIGINT or SIGTERM asks; the second one kills.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,19 +32,22 @@ impl Signal {
 pub struct Interrupt {
     signal: watch::Receiver<Option<Signal>>,
     flag: Arc<AtomicBool>,
+    children: Arc<Mutex<BTreeSet<u32>>>,
 }
 
 impl Interrupt {
-    /// Starts to listen. `kill` runs at the second signal and ends the process.
+    /// Starts to listen. The second signal kills the children and ends the process on the spot.
     ///
     /// # Errors
     /// When the operating system refuses the handlers.
-    pub fn listen(kill: impl Fn(Signal) + Send + 'static) -> anyhow::Result<Interrupt> {
+    pub fn listen() -> anyhow::Result<Interrupt> {
         let mut interrupts = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let mut terminations = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let (sender, receiver) = watch::channel(None);
         let flag = Arc::new(AtomicBool::new(false));
         let raised = Arc::clone(&flag);
+        let children = Arc::new(Mutex::new(BTreeSet::new()));
+        let orphans = Arc::clone(&children);
         tokio::task::spawn(async move {
             loop {
                 let signal = tokio::select! {
@@ -52,7 +56,7 @@ impl Interrupt {
                     else => return,
                 };
                 if raised.swap(true, Ordering::SeqCst) {
-                    kill(signal);
+                    kill(&orphans, signal);
                 }
                 sender.send_replace(Some(signal));
             }
@@ -60,7 +64,17 @@ impl Interrupt {
         Ok(Interrupt {
             signal: receiver,
             flag,
+            children,
         })
+    }
+
+    /// Remembers a child that leads a process group of its own, until the result is dropped.
+    pub fn child(&self, pid: u32) -> Child {
+        lock(&self.children).insert(pid);
+        Child {
+            pid,
+            children: Arc::clone(&self.children),
+        }
     }
 
     /// Set once a signal has come; for code that polls, on other threads.
@@ -89,6 +103,34 @@ impl Interrupt {
     pub fn check(&self) -> Result<(), Failure> {
         self.signal().map_or(Ok(()), |signal| Err(signal.into()))
     }
+}
+
+/// A child process that the second signal kills.
+#[derive(Debug)]
+pub struct Child {
+    pid: u32,
+    children: Arc<Mutex<BTreeSet<u32>>>,
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        lock(&self.children).remove(&self.pid);
+    }
+}
+
+fn lock(children: &Mutex<BTreeSet<u32>>) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+    children.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[allow(clippy::exit)] // whoever asks twice does not want to wait for anything
+fn kill(children: &Mutex<BTreeSet<u32>>, signal: Signal) -> ! {
+    use rustix::process::{Pid, Signal as Number, kill_process_group};
+    for pid in lock(children).iter() {
+        if let Some(group) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
+            kill_process_group(group, Number::KILL).ok();
+        }
+    }
+    std::process::exit(i32::from(signal.exit_code()))
 }
 
 impl From<Signal> for Failure {

@@ -6,16 +6,253 @@
 //! - `report`: events as bars, lines or JSON
 //! - `deploy`: the pipeline; `logs`, `status`, `stop`: the other commands
 //! - `stage`: one function per stage, each taking what the former one made
-//! - `handover`: from the former container to the new one, and back
-//! - `release`: what lies in `.sdp/`
+//! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
+//! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
 //! - `interrupt`, `redact`, `event`, `failure`: what all of them speak
-#![allow(dead_code)] // until the pipeline is wired
 
+mod cli;
+mod deploy;
+mod engine;
 mod event;
 mod failure;
 mod git;
+mod golang;
+mod handover;
 mod interrupt;
+mod logs;
+mod plan;
+mod probe;
+mod provision;
 mod redact;
+mod release;
 mod report;
 mod stage;
+mod status;
+mod stop;
+mod upkeep;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use cli::{Cli, Command, Global};
+use engine::{Container, Engine, LogOptions};
+use event::{Emitter, Event};
+use failure::{Failure, Result};
+use interrupt::Interrupt;
+use plan::{Plan, Repository};
+use redact::Redactor;
+
+/// After a signal, a reader that has stopped reading is waited for no longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The whole program: parses the command line, runs the command, and tells the exit code.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Completions(completions) = &cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(completions.shell, &mut Cli::command(), "sdp", &mut script);
+        // A reader that has gone has what it wanted.
+        std::io::stdout().write_all(&script).ok();
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(_) => return ExitCode::FAILURE,
+    };
+    let code = runtime.block_on(command(cli));
+    // A fetch that hangs in a system call is not waited for.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn command(cli: Cli) -> u8 {
+    let global = cli.global;
+    let verbose = global.verbose || cli.verbose_first;
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            let session = Session::new("", &global, verbose, Redactor::default());
+            return session.end(Err(error.into()), None);
+        }
+    };
+    match cli.command {
+        Command::Deploy(flags) => deploy(&flags, &global, verbose, &interrupt).await,
+        Command::Logs(flags) => logs(&flags, &global, verbose, &interrupt).await,
+        Command::Status(flags) => {
+            let session = Session::new("", &global, verbose, Redactor::default());
+            let result = async {
+                let repository = flags
+                    .repo
+                    .as_deref()
+                    .map(|repo| Repository::resolve(repo, None, None))
+                    .transpose()?;
+                let (engine, containers) = containers(&global, repository.as_ref()).await?;
+                status::status(&engine, &containers, &session.emitter).await
+            };
+            let result = result.await;
+            session.end(result, None)
+        }
+        Command::Stop(flags) => {
+            let session = Session::new("", &global, verbose, Redactor::default());
+            let result = async {
+                let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
+                let repository = Repository::resolve(&flags.repo, None, None)?;
+                let (engine, containers) = containers(&global, Some(&repository)).await?;
+                stop::stop(
+                    &engine,
+                    &repository.name,
+                    &containers,
+                    timeout,
+                    &session.emitter,
+                )
+                .await
+            };
+            let result = result.await;
+            session.end(result, None)
+        }
+        Command::Completions(_) => 0,
+    }
+}
+
+async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
+    let plan = match Plan::new(flags) {
+        Ok(plan) => plan,
+        Err(failure) => {
+            let session = Session::new("", global, verbose, Redactor::default());
+            return session.end(Err(failure), None);
+        }
+    };
+    let session = Session::new(&plan.id, global, verbose, Redactor::new(plan.secrets()));
+    let host = global.host.as_deref();
+    let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
+    if let (true, Some(container)) = (plan.follow, &deployed.container) {
+        let options = LogOptions {
+            follow: true,
+            ..LogOptions::default()
+        };
+        let followed = match Engine::connect(host) {
+            Ok(engine) => {
+                logs::logs(&engine, container, options, &session.emitter, interrupt).await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = followed {
+            // The deployment has succeeded, and says so with its exit code.
+            session.emitter.warn(failure.to_string(), failure.hint);
+        }
+    }
+    session.finish(interrupt.signal().map(|_| PATIENCE));
+    deployed.exit_code
+}
+
+async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
+    let found = async {
+        let since = flags
+            .since
+            .as_deref()
+            .map(|since| plan::duration("--since", since))
+            .transpose()?;
+        let repository = Repository::resolve(&flags.repo, None, None)?;
+        let (engine, containers) = containers(global, Some(&repository)).await?;
+        let chosen = logs::choose(&containers, &repository.name)?.clone();
+        let options = LogOptions {
+            follow: flags.follow,
+            tail: flags.tail,
+            since,
+            timestamps: flags.timestamps,
+            after: None,
+        };
+        Ok((engine, chosen, options))
+    };
+    let found: Result<_> = found.await;
+    let id = match &found {
+        Ok((
+            _,
+            Container {
+                identity: Some(identity),
+                ..
+            },
+            _,
+        )) => identity.deployment.as_str(),
+        _ => "",
+    };
+    let session = Session::new(id, global, verbose, Redactor::default());
+    let result = match found {
+        Ok((engine, chosen, options)) => {
+            logs::logs(&engine, &chosen.id, options, &session.emitter, interrupt).await
+        }
+        Err(failure) => Err(failure),
+    };
+    session.end(result, interrupt.signal().map(|_| PATIENCE))
+}
+
+/// sdp's containers: those of a repository, or all.
+async fn containers(
+    global: &Global,
+    repository: Option<&Repository>,
+) -> Result<(Engine, Vec<Container>)> {
+    let engine = Engine::connect(global.host.as_deref())?;
+    let containers = engine
+        .containers(repository.map(|repository| repository.name.as_str()))
+        .await?;
+    let containers = match repository {
+        Some(repository) => status::select(containers, repository)?,
+        None => containers,
+    };
+    Ok((engine, containers))
+}
+
+/// An event stream with its report.
+struct Session {
+    emitter: Emitter,
+    report: report::Report,
+}
+
+impl Session {
+    fn new(id: &str, global: &Global, verbose: bool, redactor: Redactor) -> Session {
+        let (emitter, records) = Emitter::new(id);
+        let options = report::Options {
+            json: global.json,
+            quiet: global.quiet,
+            verbose,
+            color: match global.color {
+                cli::Color::Auto => report::Color::Auto,
+                cli::Color::Always => report::Color::Always,
+                cli::Color::Never => report::Color::Never,
+            },
+        };
+        Session {
+            emitter,
+            report: report::start(records, options, redactor),
+        }
+    }
+
+    /// Tells how the command ended, and returns its exit code.
+    fn end(self, result: Result<(), Failure>, patience: Option<Duration>) -> u8 {
+        let code = match result {
+            Ok(()) => 0,
+            Err(failure) => {
+                let exit_code = failure.exit_code();
+                self.emitter.emit(Event::Aborted {
+                    exit_code,
+                    problem: failure.problem(),
+                });
+                exit_code
+            }
+        };
+        self.finish(patience);
+        code
+    }
+
+    fn finish(self, patience: Option<Duration>) {
+        drop(self.emitter);
+        self.report.finish(patience);
+    }
+}

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, T
 
 use super::sink::Sink;
 use super::style::{Tone, clean, duration, fit};
+use super::table::Table;
 use super::words::{self, Course, End, Look};
 use super::{Options, Show};
 use crate::event::{Event, Record, Stage, State, Stream};
@@ -108,6 +109,7 @@ pub struct Bars<W> {
     look: Look,
     verbose: bool,
     course: Course,
+    table: Table,
     bar: ProgressBar,
     /// How wide the bar within the line is; 0 if there is none.
     bar_columns: usize,
@@ -136,6 +138,7 @@ impl<W: Write + Send + 'static> Bars<W> {
             look,
             verbose: options.verbose,
             course: Course::default(),
+            table: Table::default(),
             bar,
             bar_columns: 0,
             took,
@@ -296,6 +299,17 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 };
                 self.print(&text, now);
             }
+            Event::Aborted { problem, .. } => {
+                let text = words::aborted(problem, self.look);
+                self.print(&text, now);
+            }
+            Event::Service(service) => self.table.add(service),
+            Event::Stopped {
+                container, elapsed, ..
+            } => {
+                let text = words::stopped(container, *elapsed);
+                self.print(&format!("{text}\n"), now);
+            }
             // These come when no stage runs any more: there is no line to take care of.
             Event::Log(line) => match line.stream {
                 Stream::Stdout => {
@@ -327,6 +341,8 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
     }
 
     fn end(&mut self, now: Instant) {
+        let table = self.table.text();
+        self.print(&table, now);
         self.clear();
         self.out.send(now);
         self.screen.sink().send(now);

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::Show;
 use super::sink::Sink;
-use super::style;
-use crate::event::{Event, Problem, Record, Stage, State, Summary};
+use super::{style, words};
+use crate::event::{Event, Problem, Record, Service, Stage, State, Summary};
 
 /// The wire format's version.
 const VERSION: u8 = 1;
@@ -29,10 +29,11 @@ struct LineV1<'a> {
     seq: u64,
     /// When it happened, in Unix milliseconds; never less than on the line before.
     at: u64,
-    /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output.
+    /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
+    /// `service`: a line of `sdp status`.
     kind: &'static str,
     /// `FAILED` where a stage failed; on `status`: `RUNNING`, `FAILED` or `CANCELLED`; else empty.
-    state: &'static str,
+    state: &'a str,
     /// The line in words: `starting STAGE`, `ok`, a remark, a tool's or the program's output, the
     /// error's message.
     line: Cow<'a, str>,
@@ -68,7 +69,65 @@ struct LineV1<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<&'a str>,
     #[serde(flatten)]
-    last: Option<Last<'a>>,
+    rest: Option<Rest<'a>>,
+}
+
+/// The keys of one kind of line only.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Rest<'a> {
+    Last(Last<'a>),
+    Service(ServiceKeys<'a>),
+    /// `sdp stop`: a container that does not run any more.
+    Stopped {
+        repository: &'a str,
+        container: &'a str,
+    },
+    /// The last `status` of a command other than `deploy` that failed.
+    Aborted {
+        exit_code: u8,
+    },
+}
+
+/// The keys of `sdp status`; `state` is the engine's word for the container's state.
+#[derive(Serialize)]
+struct ServiceKeys<'a> {
+    repository: &'a str,
+    /// The checkout.
+    path: &'a str,
+    /// RFC 3339; not there for a service that does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<&'a str>,
+    /// How long it has been running, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    up_ms: Option<u64>,
+    /// How often the engine had to start it again.
+    restarts: u64,
+    branch: &'a str,
+    commit: &'a str,
+    container: &'a str,
+    container_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    ports: &'a [String],
+}
+
+impl<'a> From<&'a Service> for ServiceKeys<'a> {
+    fn from(service: &'a Service) -> ServiceKeys<'a> {
+        ServiceKeys {
+            repository: &service.repository,
+            path: &service.path,
+            started_at: service.started_at.as_deref(),
+            up_ms: service.up.map(millis),
+            restarts: service.restarts,
+            branch: &service.branch,
+            commit: &service.commit.id,
+            container: &service.container.name,
+            container_id: &service.container.id,
+            address: service.container.address.as_deref(),
+            ports: &service.container.ports,
+        }
+    }
 }
 
 /// The keys of the last `status`.
@@ -268,7 +327,46 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
                 .map(Stage::name),
             elapsed_ms: Some(millis(summary.elapsed)),
             error: summary.problem.as_ref().map(Error::from),
-            last: Some(summary.as_ref().into()),
+            rest: Some(Rest::Last(summary.as_ref().into())),
+            ..LineV1::default()
+        },
+        Event::Aborted { exit_code, problem } => LineV1 {
+            kind: "status",
+            state: State::Failed.name(),
+            line: (&problem.message).into(),
+            error: Some(problem.into()),
+            rest: Some(Rest::Aborted {
+                exit_code: *exit_code,
+            }),
+            ..LineV1::default()
+        },
+        Event::Service(service) => LineV1 {
+            kind: "service",
+            state: &service.state,
+            deployment_id: &service.deployment,
+            line: format!(
+                "{} {} on {}",
+                service.repository,
+                service.state,
+                service.commit.short()
+            )
+            .into(),
+            rest: Some(Rest::Service(service.as_ref().into())),
+            ..LineV1::default()
+        },
+        Event::Stopped {
+            repository,
+            container,
+            elapsed,
+        } => LineV1 {
+            kind: "status",
+            state: "STOPPED",
+            line: words::stopped(container, *elapsed).into(),
+            elapsed_ms: elapsed.map(millis),
+            rest: Some(Rest::Stopped {
+                repository,
+                container,
+            }),
             ..LineV1::default()
         },
     }
@@ -281,13 +379,11 @@ impl<W: Write> Show for Json<W> {
             Event::Started(stage) | Event::Failed { stage, .. } => self.stage = Some(stage),
             _ => {}
         }
-        let line = LineV1 {
-            v: VERSION,
-            deployment_id: &record.deployment_id,
-            seq: record.seq,
-            at: record.at,
-            ..line(&record.event, self.stage)
-        };
+        let mut line = line(&record.event, self.stage);
+        (line.v, line.seq, line.at) = (VERSION, record.seq, record.at);
+        if line.deployment_id.is_empty() {
+            line.deployment_id = &record.deployment_id;
+        }
         // Neither can fail: all keys are strings, and a sink takes everything.
         serde_json::to_writer(&mut self.out, &line).ok();
         self.out.write_all(b"\n").ok();

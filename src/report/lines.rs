@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::sink::Sink;
 use super::style::{Tone, clean, duration};
+use super::table::Table;
 use super::words::{self, Course, End, Look};
 use super::{Options, Show};
 use crate::event::{Event, Record, Stage, State, Stream};
@@ -38,6 +39,7 @@ pub struct Lines<W> {
     quiet: bool,
     verbose: bool,
     course: Course,
+    table: Table,
     /// When the running stage is heard of next.
     notice: Option<Instant>,
 }
@@ -50,6 +52,7 @@ impl<W: Write> Lines<W> {
             quiet: options.quiet,
             verbose: options.verbose,
             course: Course::default(),
+            table: Table::default(),
             notice: None,
         }
     }
@@ -163,6 +166,18 @@ impl<W: Write> Show for Lines<W> {
                     self.print(Stream::Stdout, &text, now);
                 }
             }
+            Event::Aborted { problem, .. } => {
+                let text = words::aborted(problem, self.err.look);
+                self.print(Stream::Stderr, &text, now);
+            }
+            Event::Service(service) => self.table.add(service),
+            Event::Stopped {
+                container, elapsed, ..
+            } => {
+                if !self.quiet {
+                    self.say(words::stopped(container, *elapsed), now);
+                }
+            }
         }
     }
 
@@ -190,6 +205,8 @@ impl<W: Write> Show for Lines<W> {
     }
 
     fn end(&mut self, now: Instant) {
+        let table = self.table.text();
+        self.print(Stream::Stdout, &table, now);
         self.out.sink.send(now);
         self.err.sink.send(now);
     }

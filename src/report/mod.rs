@@ -11,6 +11,7 @@ mod json;
 mod lines;
 mod sink;
 mod style;
+mod table;
 mod words;
 
 use std::fs::File;

@@ -58,7 +58,13 @@ impl Course {
             Event::Update { amount, .. } => self.amount = Some(*amount),
             Event::Finished { .. } => (self.stage, self.running) = (None, false),
             Event::Failed { stage, .. } => (self.stage, self.running) = (Some(*stage), false),
-            Event::Output { .. } | Event::Warning { .. } | Event::Log(_) | Event::Status(_) => {}
+            Event::Output { .. }
+            | Event::Warning { .. }
+            | Event::Log(_)
+            | Event::Status(_)
+            | Event::Aborted { .. }
+            | Event::Service(_)
+            | Event::Stopped { .. } => {}
         }
     }
 
@@ -232,6 +238,26 @@ pub fn defeat(summary: &Summary, course: &Course, look: Look) -> String {
         writeln!(text, "{}", look.paint.paint(Tone::Strong, serving)).ok();
     }
     text
+}
+
+/// The last lines of any other command that failed.
+pub fn aborted(problem: &Problem, look: Look) -> String {
+    let mut text = String::new();
+    let label = look.paint.paint(Tone::Bad, "error:");
+    sentence(&mut text, &label, None, &problem.message);
+    for line in &problem.detail {
+        writeln!(text, "  {}", clean(line)).unwrap_or_default();
+    }
+    advice(&mut text, problem.hint.as_deref(), look);
+    text
+}
+
+/// What `sdp stop` did to a container.
+pub fn stopped(container: &str, elapsed: Option<Duration>) -> String {
+    match elapsed {
+        Some(elapsed) => format!("stopped {} ({})", clean(container), duration(elapsed)),
+        None => format!("{} is stopped already", clean(container)),
+    }
 }
 
 /// One sentence on what serves now. It says no more than the summary knows: without a container in

@@ -1,0 +1,342 @@
+//! The command line as clap sees it, and nothing else; [`crate::plan`] gives it meaning.
+#![allow(clippy::doc_markdown)] // these comments are the help's text
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
+/// no Dockerfile.
+#[derive(Debug, Parser)]
+#[command(name = "sdp", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    #[command(flatten)]
+    pub global: Global,
+
+    /// --verbose, before the command (after `deploy`, -v mounts a volume)
+    #[arg(short = 'v')]
+    pub verbose_first: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sdp deploy . --branch main -p 8080:8080      deploy the checkout in this directory
+  sdp deploy https://git.example.com/shop.git  clone it first, below $SDP_HOME
+  sdp deploy shop --json | jq -r .line         the same events for a script
+  sdp logs shop -f                             what the program prints, until Ctrl-C
+  sdp status                                   what runs on this host";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Deploy(Box<Deploy>),
+    Logs(Logs),
+    Status(Status),
+    Stop(Stop),
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Write JSON lines to standard output, and nothing else
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more: each stage as it starts, each package as it is compiled
+    #[arg(long, global = true)]
+    pub verbose: bool,
+
+    /// When to use colour; NO_COLOR and CLICOLOR_FORCE are respected
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+
+    /// The engine's address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375
+    #[arg(
+        short = 'H',
+        long,
+        global = true,
+        env = "DOCKER_HOST",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub host: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Fetch, check out, build and start a branch; replace what runs once the new release is proven
+///
+/// The stages are git fetch, git checkout, git pull, go build, start container and health check. A
+/// deployment that fails leaves what was serving, serving.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp deploy . --branch main -p 8080:8080
+  sdp deploy /srv/shop --package ./cmd/shop --env-file /etc/shop.env --health-http /healthz
+  sdp deploy https://git.example.com/team/shop.git -f
+  sdp deploy shop -e LOG_LEVEL=debug -- --workers 4
+
+Exit codes:
+  0 deployed              4 a git stage failed      8 another deployment is under way
+  1 a fault in sdp        5 go build failed         130, 143 interrupted
+  2 usage                 6 the new container failed; what served before still serves
+  3 host not ready        7 the new container failed, and the former one did not come back")]
+pub struct Deploy {
+    /// A checkout (., ./shop, /srv/shop), a git URL, or a directory's name below $SDP_ROOT
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: String,
+
+    /// Arguments for the program
+    #[arg(last = true, value_name = "APP-ARGS")]
+    pub args: Vec<String>,
+
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub build: Build,
+    #[command(flatten)]
+    pub container: Container,
+    #[command(flatten)]
+    pub release: Release,
+
+    /// Follow the program's output after the deployment, until Ctrl-C
+    #[arg(short, long, help_heading = "Output")]
+    pub follow: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Source")]
+pub struct Source {
+    /// The branch to deploy [default: the one that is checked out]
+    #[arg(short, long, env = "SDP_BRANCH")]
+    pub branch: Option<String>,
+
+    /// Where the checkout is, or goes when it is cloned
+    #[arg(long, env = "SDP_PATH", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub path: Option<PathBuf>,
+
+    /// Where to clone from when there is no checkout yet
+    #[arg(long, env = "SDP_URL", hide_env_values = true)]
+    pub url: Option<String>,
+
+    /// Drop local changes to tracked files, and follow a rewritten branch
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Build")]
+pub struct Build {
+    /// The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]
+    #[arg(long, env = "SDP_PACKAGE")]
+    pub package: Option<String>,
+
+    /// The directory in the repository to build in, where the module is not at its root
+    #[arg(long, env = "SDP_WORKDIR", value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+
+    /// Build tags, separated by commas
+    #[arg(long, env = "SDP_TAGS")]
+    pub tags: Option<String>,
+
+    /// Flags for the linker, as go build takes them
+    #[arg(long, env = "SDP_LDFLAGS", allow_hyphen_values = true)]
+    pub ldflags: Option<String>,
+
+    /// The go command to use [default: the one in PATH, else /usr/local/go/bin/go]
+    #[arg(long, env = "SDP_GO", value_name = "PATH", value_hint = ValueHint::ExecutablePath)]
+    pub go: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Container")]
+pub struct Container {
+    /// The image to run the program in; `builtin` is a minimal one that sdp carries
+    #[arg(long, env = "SDP_IMAGE", default_value = "alpine:3.20")]
+    pub image: String,
+
+    /// When to pull the image
+    #[arg(long, env = "SDP_PULL", value_enum, default_value_t = Pull::Missing, value_name = "WHEN")]
+    pub pull: Pull,
+
+    /// Set a variable, or pass on sdp's own with the name alone
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+
+    /// Set the variables in this file
+    #[arg(long, env = "SDP_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Vec<PathBuf>,
+
+    /// Publish a port
+    #[arg(short, long, value_name = "[IP:][HOST:]PORT[/PROTO]")]
+    pub publish: Vec<String>,
+
+    /// Mount a directory of the host, or a named volume
+    #[arg(short = 'v', long, value_name = "SOURCE:TARGET[:ro]")]
+    pub volume: Vec<String>,
+
+    /// The port that the program listens on
+    #[arg(long, env = "SDP_PORT", default_value_t = 8080, value_name = "PORT")]
+    pub port: u16,
+
+    /// The network to join
+    #[arg(long, env = "SDP_NETWORK", value_name = "NAME")]
+    pub network: Option<String>,
+
+    /// Add a label
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Vec<String>,
+
+    /// How long a container may take to stop before it is killed
+    #[arg(
+        long,
+        env = "SDP_STOP_TIMEOUT",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
+    pub stop_timeout: String,
+
+    /// What is mounted at /src: this deployment's own copy, or the live checkout, writable
+    #[arg(long, env = "SDP_MOUNT", value_enum, default_value_t = Mount::Release, value_name = "WHAT")]
+    pub mount: Mount,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    /// When it is not there
+    Missing,
+    /// Before every deployment
+    Always,
+    /// Not at all
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mount {
+    /// .sdp/releases/ID, read-only
+    Release,
+    /// The checkout itself, writable
+    Checkout,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Release")]
+pub struct Release {
+    /// The deployment's id [default: the time and four random digits]
+    #[arg(long, env = "SDP_ID")]
+    pub id: Option<String>,
+
+    /// How many releases stay, with their stopped containers
+    #[arg(long, env = "SDP_KEEP", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub keep: u16,
+
+    /// The path that must answer with 2xx or 3xx on the program's port
+    #[arg(long, env = "SDP_HEALTH_HTTP", value_name = "PATH")]
+    pub health_http: Option<String>,
+
+    /// How long --health-http may take to answer
+    #[arg(
+        long,
+        env = "SDP_HEALTH_TIMEOUT",
+        default_value = "30s",
+        value_name = "DURATION"
+    )]
+    pub health_timeout: String,
+
+    /// How long a program that does not listen must stay up
+    #[arg(
+        long,
+        env = "SDP_SETTLE",
+        default_value = "2s",
+        value_name = "DURATION"
+    )]
+    pub settle: String,
+
+    /// Never run two releases at once: with a host port in common, stop the former one first
+    #[arg(long)]
+    pub no_canary: bool,
+}
+
+/// Show what the program printed
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp logs shop -f                 until Ctrl-C
+  sdp logs shop --tail 100 --since 10m --timestamps")]
+pub struct Logs {
+    /// The repository: a name, a checkout, or a URL
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: String,
+
+    /// Go on with what it prints from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// Begin with the last N lines
+    #[arg(short = 'n', long, value_name = "N")]
+    pub tail: Option<u32>,
+
+    /// Begin that long ago, such as 10m
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
+
+    /// Put the time before each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+/// Show what runs, since when, and on which commit
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp status                       everything that sdp runs on this host
+  sdp status shop --json | jq -r .commit")]
+pub struct Status {
+    /// The repository: a name, a checkout, or a URL [default: all]
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: Option<String>,
+}
+
+/// Stop what runs
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp stop shop
+  sdp stop /srv/shop --stop-timeout 1m")]
+pub struct Stop {
+    /// The repository: a name, a checkout, or a URL
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: String,
+
+    /// How long the program may take to stop before it is killed
+    #[arg(
+        long,
+        env = "SDP_STOP_TIMEOUT",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
+    pub stop_timeout: String,
+}
+
+/// Write the completions for a shell to standard output
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp completions bash > /etc/bash_completion.d/sdp
+  sdp completions zsh > ~/.zfunc/_sdp")]
+pub struct Completions {
+    pub shell: Shell,
+}

@@ -1,0 +1,447 @@
+//! Containers: which there are, what they are like, and their life.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, Mount, MountType,
+    PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+};
+
+use super::identity::{Identity, REPOSITORY};
+use super::{Engine, PATIENCE, error};
+use crate::failure::{Code, Failure, Result};
+use crate::plan::{Publish, Volume};
+
+/// What a container is to be like.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub name: String,
+    pub identity: Identity,
+    pub labels: Vec<(String, String)>,
+    pub image: String,
+    pub command: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub publish: Vec<Publish>,
+    pub volumes: Vec<Volume>,
+    pub source_read_only: bool,
+    pub network: Option<String>,
+    pub restart: bool,
+    pub stop_timeout: Duration,
+}
+
+/// A host port that a container holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Unspecified addresses and `None` mean all of the host's.
+    pub ip: Option<IpAddr>,
+    pub host: u16,
+    pub port: u16,
+    pub protocol: String,
+}
+
+/// A container as the engine lists it.
+#[derive(Clone, Debug)]
+pub struct Container {
+    pub id: String,
+    pub name: String,
+    /// `None`: not one of sdp's.
+    pub identity: Option<Identity>,
+    /// Running, or between two attempts at it.
+    pub running: bool,
+    /// The engine's word: `running`, `exited`, `created`, `restarting`, …
+    pub state: String,
+    /// Unix seconds.
+    pub created: i64,
+    pub bindings: Vec<Binding>,
+}
+
+/// A container as the engine describes it in full.
+#[allow(clippy::struct_excessive_bools)] // they are the engine's
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// On the first network that gives it one.
+    pub address: Option<IpAddr>,
+    /// It shares the host's network: its ports are the host's.
+    pub host_network: bool,
+    /// Of its first process, as the engine's host counts.
+    pub pid: Option<i64>,
+    pub running: bool,
+    /// The engine will start it again, or is about to.
+    pub restarting: bool,
+    pub exit_code: i64,
+    pub out_of_memory: bool,
+    pub restarts: i64,
+    /// RFC 3339.
+    pub started_at: String,
+    pub bindings: Vec<Binding>,
+}
+
+impl Engine {
+    /// sdp's containers, newest first: all of them, or one repository's.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn containers(&self, repository: Option<&str>) -> Result<Vec<Container>> {
+        let label = repository.map_or_else(
+            || REPOSITORY.to_owned(),
+            |repository| format!("{REPOSITORY}={repository}"),
+        );
+        self.list(HashMap::from([("label", vec![label])]), true)
+            .await
+    }
+
+    /// Every running container of the host, sdp's or not.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn running_containers(&self) -> Result<Vec<Container>> {
+        self.list(HashMap::new(), false).await
+    }
+
+    async fn list(&self, filters: HashMap<&str, Vec<String>>, all: bool) -> Result<Vec<Container>> {
+        let options = ListContainersOptionsBuilder::new()
+            .all(all)
+            .filters(&filters)
+            .build();
+        let listed = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(|error| self.failure("list the containers", error))?;
+        let mut containers: Vec<Container> = listed.into_iter().map(Container::from).collect();
+        containers.sort_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
+        Ok(containers)
+    }
+
+    /// Creates a container and returns its id.
+    ///
+    /// # Errors
+    /// `start_failed`, with the engine's reason.
+    pub async fn create(&self, spec: &Spec) -> Result<String> {
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&spec.name)
+            .build();
+        let created = self.docker.create_container(Some(options), spec.body()).await.map_err(|error| {
+            let missing = error::answer(&error).is_some_and(|(status, _)| status == 404);
+            let failure = self.failure(format_args!("create the container `{}`", spec.name), error);
+            match failure.code {
+                Code::EngineError if missing && failure.message.contains("network") => {
+                    Failure { code: Code::StartFailed, ..failure }
+                        .hint("`docker network ls` lists the networks; `docker network create` makes one")
+                }
+                Code::EngineError => Failure { code: Code::StartFailed, ..failure },
+                _ => failure,
+            }
+        })?;
+        Ok(created.id)
+    }
+
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// `port_taken`, `wrong_binary` or `start_failed`, with the engine's reason.
+    pub async fn start(&self, id: &str, name: &str) -> Result<()> {
+        match self
+            .docker
+            .start_container(id, None::<StartContainerOptions>)
+            .await
+        {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let failure = self.failure(format_args!("start the container `{name}`"), error);
+                Err(if failure.code == Code::EngineError {
+                    start_failure(failure)
+                } else {
+                    failure
+                })
+            }
+        }
+    }
+
+    /// Stops a container: SIGTERM, and SIGKILL after `timeout`. One that is gone or does not run is
+    /// stopped already.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn stop(&self, id: &str, timeout: Duration) -> Result<()> {
+        let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        let docker = self.docker.clone().with_timeout(PATIENCE + timeout);
+        match docker.stop_container(id, Some(options)).await {
+            Err(error)
+                if !error::answer(&error)
+                    .is_some_and(|(status, _)| matches!(status, 304 | 404)) =>
+            {
+                Err(self.failure(format_args!("stop the container `{id}`"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a container, running or not, with its anonymous volumes. One that is gone, or just going, is
+    /// removed already.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn remove(&self, id: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
+        match self.docker.remove_container(id, Some(options)).await {
+            Err(error)
+                if !error::answer(&error)
+                    .is_some_and(|(status, _)| matches!(status, 404 | 409)) =>
+            {
+                Err(self.failure(format_args!("remove the container `{id}`"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Describes a container. `None`: there is no such one.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn inspect(&self, id: &str) -> Result<Option<Details>> {
+        let found = match self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await
+        {
+            Ok(found) => found,
+            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(self.failure(format_args!("inspect the container `{id}`"), error));
+            }
+        };
+        let state = found.state.unwrap_or_default();
+        let network = found.network_settings.unwrap_or_default();
+        let address = network
+            .networks
+            .into_iter()
+            .flatten()
+            .find_map(|(_, endpoint)| {
+                endpoint
+                    .ip_address
+                    .as_deref()
+                    .and_then(|ip| ip.parse().ok())
+            });
+        let mode = found.host_config.and_then(|config| config.network_mode);
+        Ok(Some(Details {
+            address,
+            host_network: mode.as_deref() == Some("host"),
+            pid: state.pid.filter(|pid| *pid > 0),
+            running: state.running == Some(true) && state.restarting != Some(true),
+            restarting: state.restarting == Some(true),
+            exit_code: state.exit_code.unwrap_or_default(),
+            out_of_memory: state.oom_killed == Some(true),
+            restarts: found.restart_count.unwrap_or_default(),
+            started_at: state.started_at.unwrap_or_default(),
+            bindings: network.ports.map(bindings_of_map).unwrap_or_default(),
+        }))
+    }
+}
+
+impl Spec {
+    fn body(&self) -> ContainerCreateBody {
+        let mut labels: HashMap<String, String> = self.labels.iter().cloned().collect();
+        labels.extend(self.identity.labels());
+        let bind = |source: String, target: String, read_only| Mount {
+            typ: Some(if source.starts_with('/') {
+                MountType::BIND
+            } else {
+                MountType::VOLUME
+            }),
+            source: Some(source),
+            target: Some(target),
+            read_only: Some(read_only),
+            ..Mount::default()
+        };
+        let source = self.identity.release.to_string_lossy().into_owned();
+        let mut mounts = vec![bind(source, "/src".to_owned(), self.source_read_only)];
+        mounts.extend(self.volumes.iter().map(|volume| {
+            bind(
+                volume.source.clone(),
+                volume.target.clone(),
+                volume.read_only,
+            )
+        }));
+
+        let mut exposed = vec![format!("{}/tcp", self.identity.port)];
+        let mut ports = PortMap::new();
+        for publish in &self.publish {
+            let port = format!("{}/{}", publish.port, publish.protocol);
+            if !exposed.contains(&port) {
+                exposed.push(port.clone());
+            }
+            ports
+                .entry(port)
+                .or_default()
+                .get_or_insert_default()
+                .push(PortBinding {
+                    host_ip: publish.ip.clone(),
+                    host_port: publish.host.map(|port| port.to_string()),
+                });
+        }
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            cmd: Some(self.command.clone()),
+            env: Some(
+                self.env
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect(),
+            ),
+            working_dir: Some("/src".to_owned()),
+            exposed_ports: Some(exposed),
+            labels: Some(labels),
+            stop_timeout: i64::try_from(self.stop_timeout.as_secs()).ok(),
+            host_config: Some(HostConfig {
+                // `binds` would create a missing source as an empty directory.
+                mounts: Some(mounts),
+                port_bindings: Some(ports),
+                network_mode: self.network.clone(),
+                restart_policy: Some(RestartPolicy {
+                    name: Some(if self.restart {
+                        RestartPolicyNameEnum::UNLESS_STOPPED
+                    } else {
+                        RestartPolicyNameEnum::NO
+                    }),
+                    maximum_retry_count: None,
+                }),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+}
+
+impl From<ContainerSummary> for Container {
+    fn from(listed: ContainerSummary) -> Container {
+        let state = listed.state.unwrap_or(ContainerSummaryStateEnum::EMPTY);
+        let bindings = listed
+            .ports
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|port| {
+                Some(Binding {
+                    ip: port.ip.and_then(|ip| ip.parse().ok()),
+                    host: port.public_port?,
+                    port: port.private_port,
+                    protocol: port
+                        .typ
+                        .map_or_else(|| "tcp".to_owned(), |typ| typ.to_string()),
+                })
+            });
+        let name = listed
+            .names
+            .unwrap_or_default()
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        Container {
+            id: listed.id.unwrap_or_default(),
+            name: name.trim_start_matches('/').to_owned(),
+            identity: listed.labels.as_ref().and_then(Identity::from_labels),
+            running: matches!(
+                state,
+                ContainerSummaryStateEnum::RUNNING
+                    | ContainerSummaryStateEnum::RESTARTING
+                    | ContainerSummaryStateEnum::PAUSED
+            ),
+            state: state.to_string(),
+            created: listed.created.unwrap_or_default(),
+            bindings: bindings.collect(),
+        }
+    }
+}
+
+impl Binding {
+    /// As people read it: `0.0.0.0:8080->8080/tcp`.
+    pub fn display(&self) -> String {
+        let ip = self.ip.map_or_else(
+            || "0.0.0.0".to_owned(),
+            |ip| match ip {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            },
+        );
+        format!("{ip}:{}->{}/{}", self.host, self.port, self.protocol)
+    }
+
+    fn claims(&self, publish: &Publish) -> bool {
+        let theirs = self.ip.filter(|ip| !ip.is_unspecified());
+        let ours = publish
+            .ip
+            .as_ref()
+            .and_then(|ip| ip.parse::<IpAddr>().ok())
+            .filter(|ip| !ip.is_unspecified());
+        publish.host == Some(self.host)
+            && publish.protocol == self.protocol
+            && (theirs.is_none() || ours.is_none() || theirs == ours)
+    }
+}
+
+/// The first port of the host that `container` holds and `publish` asks for.
+pub fn shared_host_port(container: &Container, publish: &[Publish]) -> Option<u16> {
+    publish
+        .iter()
+        .find(|publish| {
+            container
+                .bindings
+                .iter()
+                .any(|binding| binding.claims(publish))
+        })
+        .and_then(|publish| publish.host)
+}
+
+fn bindings_of_map(ports: PortMap) -> Vec<Binding> {
+    let mut bindings: Vec<Binding> = ports
+        .into_iter()
+        .flat_map(|(port, bindings)| {
+            bindings.into_iter().flatten().filter_map(move |binding| {
+                let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
+                Some(Binding {
+                    ip: binding.host_ip.and_then(|ip| ip.parse().ok()),
+                    host: binding.host_port?.parse().ok()?,
+                    port: number.parse().ok()?,
+                    protocol: protocol.to_owned(),
+                })
+            })
+        })
+        .collect();
+    bindings.sort_by_key(|binding| (binding.port, binding.host, binding.ip));
+    bindings
+}
+
+/// The engine reports all of these with status 400 or 500 and a sentence (moby, runc).
+fn start_failure(failure: Failure) -> Failure {
+    let message = failure.message.to_ascii_lowercase();
+    let has = |text: &str| message.contains(text);
+    if has("port is already allocated") || has("address already in use") {
+        return Failure {
+            code: Code::PortTaken,
+            ..failure
+        };
+    }
+    let failure = Failure {
+        code: Code::StartFailed,
+        ..failure
+    };
+    if has("no such file or directory") || has("executable file not found") {
+        failure.hint("the program, or the loader it was linked against, is not in the image: `--image` names another one")
+    } else if has("permission denied") {
+        failure.hint("`ls -l` the file in `.sdp/build`: it must be executable, and its directory not mounted noexec")
+    } else {
+        failure
+    }
+}

@@ -1,0 +1,99 @@
+//! The end of a container's first process, from the engine's event stream.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::{Stream, StreamExt as _};
+
+use super::Engine;
+use crate::failure::Result;
+
+/// A process's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub code: i64,
+}
+
+type Events = Pin<Box<dyn Stream<Item = Result<EventMessage, bollard::errors::Error>> + Send>>;
+
+/// Sees every exit of one container from before its start.
+pub struct Watch {
+    engine: Engine,
+    container: String,
+    events: Events,
+}
+
+impl Engine {
+    /// Watches a container that has been created but not started.
+    ///
+    /// The stream connects when it is first asked, which may be after the start: asking for what
+    /// happened since now closes that gap.
+    pub fn watch(&self, container: &str) -> Watch {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let filters = HashMap::from([
+            ("type", vec!["container"]),
+            ("event", vec!["die"]),
+            ("container", vec![container]),
+        ]);
+        let options = EventsOptionsBuilder::new()
+            .since(&format!("{}.{:09}", since.as_secs(), since.subsec_nanos()))
+            .filters(&filters)
+            .build();
+        Watch {
+            engine: self.clone(),
+            container: container.to_owned(),
+            events: Box::pin(self.docker.events(Some(options))),
+        }
+    }
+}
+
+impl Watch {
+    /// Waits until the container's process ends. May be dropped and asked again.
+    ///
+    /// # Errors
+    /// When the engine can no longer be asked.
+    pub async fn exit(&mut self) -> Result<Exit> {
+        match self.events.next().await {
+            Some(Ok(event)) => {
+                let attributes = event
+                    .actor
+                    .and_then(|actor| actor.attributes)
+                    .unwrap_or_default();
+                let code = attributes
+                    .get("exitCode")
+                    .and_then(|code| code.parse().ok());
+                Ok(Exit {
+                    code: code.unwrap_or(-1),
+                })
+            }
+            Some(Err(error)) => Err(self.engine.failure("watch the container", error)),
+            None => match self.engine.inspect(&self.container).await? {
+                Some(details) if details.running && details.restarts == 0 => {
+                    Err(crate::failure::Failure::new(
+                        crate::failure::Code::EngineUnreachable,
+                        "the engine ended its event stream while the container was watched",
+                    )
+                    .hint("`docker info` shows whether it runs; then deploy again"))
+                }
+                Some(details) => Ok(Exit {
+                    code: details.exit_code,
+                }),
+                None => Ok(Exit { code: -1 }),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("container", &self.container)
+            .finish_non_exhaustive()
+    }
+}

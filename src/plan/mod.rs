@@ -1,0 +1,315 @@
+//! Flags and variables become a validated plan. Nothing is touched here; files are only read.
+
+mod arguments;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use arguments::duration;
+use arguments::{checked_name, each, health_path, inside, label, usage, variables};
+
+use crate::cli;
+pub use crate::cli::{Mount, Pull};
+use crate::failure::{Code, Failure, Result};
+
+/// Everything that a deployment is to do.
+#[derive(Debug)]
+pub struct Plan {
+    pub id: String,
+    pub repository: Repository,
+    /// `None`: the branch that is checked out, or the remote's default one.
+    pub branch: Option<String>,
+    pub force: bool,
+    pub build: Build,
+    pub container: Container,
+    pub health: Health,
+    pub keep: usize,
+    pub canary: bool,
+    pub follow: bool,
+}
+
+/// What is deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Safe as a part of a container's and a file's name.
+    pub name: String,
+    /// The checkout; absolute, free of symbolic links where it exists.
+    pub path: PathBuf,
+    /// Where to clone from, if there is no checkout yet.
+    pub url: Option<String>,
+}
+
+/// How to build.
+#[derive(Debug)]
+pub struct Build {
+    pub package: Option<String>,
+    /// Relative to the checkout, and inside it.
+    pub workdir: PathBuf,
+    pub tags: Option<String>,
+    pub ldflags: Option<String>,
+    pub go: Option<PathBuf>,
+}
+
+/// What the container is like.
+#[derive(Debug)]
+pub struct Container {
+    pub image: String,
+    pub pull: Pull,
+    /// The later one of two with the same name counts.
+    pub env: Vec<(String, String)>,
+    pub publish: Vec<Publish>,
+    pub volumes: Vec<Volume>,
+    pub port: u16,
+    pub network: Option<String>,
+    pub labels: Vec<(String, String)>,
+    pub args: Vec<String>,
+    pub stop_timeout: Duration,
+    pub mount: Mount,
+}
+
+/// What proves a release.
+#[derive(Debug)]
+pub struct Health {
+    pub http: Option<String>,
+    pub timeout: Duration,
+    pub settle: Duration,
+}
+
+/// A host port that leads to a port of the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// `None`: all of the host's addresses.
+    pub ip: Option<String>,
+    /// `None`: the engine picks one.
+    pub host: Option<u16>,
+    pub port: u16,
+    pub protocol: &'static str,
+}
+
+/// A directory of the host or a named volume, and where it appears in the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// An absolute path, or a volume's name.
+    pub source: String,
+    pub target: String,
+    pub read_only: bool,
+}
+
+impl Plan {
+    /// # Errors
+    /// `usage`, where a value cannot be meant.
+    pub fn new(deploy: &cli::Deploy) -> Result<Plan> {
+        let source = &deploy.source;
+        let container = &deploy.container;
+        let release = &deploy.release;
+        Ok(Plan {
+            id: match &release.id {
+                Some(id) => checked_name("--id", id)?,
+                None => fresh_id(),
+            },
+            repository: Repository::resolve(
+                &deploy.repo,
+                source.path.as_deref(),
+                source.url.as_deref(),
+            )?,
+            branch: source.branch.clone(),
+            force: source.force,
+            build: Build {
+                package: deploy.build.package.clone(),
+                workdir: inside(
+                    "--workdir",
+                    deploy.build.workdir.as_deref().unwrap_or(Path::new("")),
+                )?,
+                tags: deploy.build.tags.clone(),
+                ldflags: deploy.build.ldflags.clone(),
+                go: deploy.build.go.clone(),
+            },
+            container: Container {
+                image: container.image.clone(),
+                pull: container.pull,
+                env: variables(&container.env, &container.env_file)?,
+                publish: each(&container.publish, Publish::parse)?,
+                volumes: each(&container.volume, Volume::parse)?,
+                port: container.port,
+                network: container.network.clone(),
+                labels: each(&container.label, label)?,
+                args: deploy.args.clone(),
+                stop_timeout: duration("--stop-timeout", &container.stop_timeout)?,
+                mount: container.mount,
+            },
+            health: Health {
+                http: release
+                    .health_http
+                    .as_deref()
+                    .map(health_path)
+                    .transpose()?,
+                timeout: duration("--health-timeout", &release.health_timeout)?,
+                settle: duration("--settle", &release.settle)?,
+            },
+            keep: usize::from(release.keep),
+            canary: !release.no_canary,
+            follow: deploy.follow,
+        })
+    }
+
+    /// The secrets that no event may show, with the names of their variables.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        let password = self.repository.url.as_deref().and_then(password_in);
+        self.container
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .chain(password.map(|password| ("password", password)))
+    }
+}
+
+impl Repository {
+    /// Finds out what `repo` means: a git URL, a path, or a directory's name below `$SDP_ROOT`.
+    ///
+    /// # Errors
+    /// `usage`, where no name can be made of it.
+    pub fn resolve(repo: &str, path: Option<&Path>, url: Option<&str>) -> Result<Repository> {
+        if repo.is_empty() {
+            return Err(usage(
+                "REPO is empty",
+                "`sdp deploy .` deploys the checkout in this directory",
+            ));
+        }
+        let repo_is_url = is_url(repo);
+        let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None if repo_is_url => home()?.join(name_of(repo)?),
+            None if repo.contains('/') || repo == "." || repo == ".." => PathBuf::from(repo),
+            None => env::var_os("SDP_ROOT")
+                .map_or_else(PathBuf::new, PathBuf::from)
+                .join(repo),
+        };
+        let path = std::path::absolute(&path)
+            .and_then(|path| resolve_links(&path))
+            .map_err(|error| {
+                Failure::io(
+                    Code::Usage,
+                    format_args!("find `{}`", path.display()),
+                    error,
+                )
+            })?;
+        let name = if repo_is_url {
+            name_of(repo)?
+        } else {
+            name_of(&path.to_string_lossy())?
+        };
+        Ok(Repository { name, path, url })
+    }
+}
+
+/// The time and four random digits: sorts by time, and two at once do not meet.
+fn fresh_id() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new().hash_one(0) & 0xffff;
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    format!("{now}-{random:04x}")
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://") || scp_like(text).is_some()
+}
+
+/// The path without symbolic links, as far as it exists; the same before and after a clone.
+fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            match (path.parent(), path.file_name()) {
+                (Some(parent), Some(name)) => Ok(resolve_links(parent)?.join(name)),
+                _ => Err(error),
+            }
+        }
+        resolved => resolved,
+    }
+}
+
+/// `user@host:path`, git's short form of an ssh URL.
+fn scp_like(text: &str) -> Option<&str> {
+    let (host, path) = text.split_once(':')?;
+    (host.contains('@') && !host.contains('/')).then_some(path)
+}
+
+/// The last component without `.git`, with everything that a container's name cannot hold replaced.
+fn name_of(repo: &str) -> Result<String> {
+    let path = scp_like(repo).unwrap_or(repo).trim_end_matches('/');
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let name: String = last
+        .strip_suffix(".git")
+        .unwrap_or(last)
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    if name.is_empty() {
+        return Err(usage(
+            format!("no name can be made of `{repo}`"),
+            "give a directory whose name has a letter or digit in it",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn home() -> Result<PathBuf> {
+    let below = |variable: &str, rest: &str| {
+        env::var_os(variable)
+            .filter(|value| !value.is_empty())
+            .map(|base| Path::new(&base).join(rest))
+    };
+    below("SDP_HOME", "")
+        .or_else(|| below("XDG_DATA_HOME", "sdp"))
+        .or_else(|| below("HOME", ".local/share/sdp"))
+        .ok_or_else(|| {
+            usage(
+                "there is no home directory to clone into",
+                "`--path DIR`, or set SDP_HOME",
+            )
+        })
+}
+
+/// The secret in a URL: the password, or a user name that is long enough to be a token.
+fn password_in(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let (user, _) = rest.split('/').next()?.rsplit_once('@')?;
+    match user.split_once(':') {
+        Some((_, password)) => Some(password),
+        None => Some(user).filter(|user| user.len() >= 16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_name_is_made_of_the_last_component() {
+        assert_eq!(name_of("https://h/team/shop.git").unwrap(), "shop");
+        assert_eq!(name_of("git@h:team/shop.git/").unwrap(), "shop");
+        assert_eq!(name_of("/srv/größer shop").unwrap(), "gr--er-shop");
+        assert_eq!(name_of("/srv/.shop").unwrap(), "shop");
+        assert_eq!(name_of("/").unwrap_err().code, Code::Usage);
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_a_secret() {
+        assert_eq!(password_in("https://u:p@h/x"), Some("p"));
+        assert_eq!(
+            password_in("https://0123456789abcdef@h/x@y"),
+            Some("0123456789abcdef")
+        );
+        assert_eq!(password_in("ssh://git@h/x"), None);
+        assert_eq!(password_in("https://h/x@y"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! `start container`: a release and its container.
+
+use std::path::PathBuf;
+
+use super::Context;
+use super::build::Binary;
+use crate::engine::{Container, Identity, Image, Spec};
+use crate::event::Commit;
+use crate::failure::{Code, Failure, Result};
+use crate::git::Git;
+use crate::handover::{Handover, Started};
+use crate::plan::{Mount, Plan};
+use crate::release::{self, Store};
+
+/// What the program came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    pub git: &'a Git,
+    pub branch: &'a str,
+    pub commit: &'a Commit,
+}
+
+/// Writes what the container will see at /src and returns what the container is to be like.
+///
+/// # Errors
+/// `disk_full`, `permission_denied`, `wrong_binary`.
+pub fn prepare(
+    plan: &Plan,
+    store: &Store,
+    origin: Origin<'_>,
+    binary: &Binary,
+    image: &Image,
+) -> Result<Spec> {
+    let repository = &plan.repository;
+    if let Some(interpreter) = &binary.interpreter
+        && image.reference.starts_with("sdp-builtin:")
+    {
+        return Err(Failure::new(
+            Code::WrongBinary,
+            format!("the program asks for the loader `{interpreter}`, which the built-in image lacks"),
+        )
+        .hint("unset GOFLAGS that link dynamically, or name an image that has the loader with `--image`"));
+    }
+    let release: PathBuf = match plan.container.mount {
+        Mount::Release => store.write(
+            &plan.id,
+            &origin.git.tracked_files()?,
+            &binary.path,
+            &repository.name,
+        )?,
+        Mount::Checkout => {
+            release::place_in_checkout(&repository.path, &binary.path, &repository.name)?;
+            repository.path.clone()
+        }
+    };
+    let mut command = vec![format!("/src/{}", release::program(&repository.name))];
+    command.extend(plan.container.args.iter().cloned());
+    Ok(Spec {
+        name: container_name(plan),
+        identity: Identity {
+            repository: repository.name.clone(),
+            path: repository.path.clone(),
+            deployment: plan.id.clone(),
+            branch: origin.branch.to_owned(),
+            commit: origin.commit.id.clone(),
+            release,
+            port: plan.container.port,
+            canary: false,
+        },
+        labels: plan.container.labels.clone(),
+        image: image.reference.clone(),
+        command,
+        env: plan.container.env.clone(),
+        publish: plan.container.publish.clone(),
+        volumes: plan.container.volumes.clone(),
+        source_read_only: plan.container.mount == Mount::Release,
+        network: plan.container.network.clone(),
+        restart: true,
+        stop_timeout: plan.container.stop_timeout,
+    })
+}
+
+/// `sdp-REPOSITORY-ID`.
+pub fn container_name(plan: &Plan) -> String {
+    format!("sdp-{}-{}", plan.repository.name, plan.id)
+}
+
+/// Starts the new container, or its canary.
+///
+/// # Errors
+/// `port_taken`, `start_failed`, and those of any call to the engine.
+pub async fn start(cx: &Context, handover: &mut Handover<'_>, canary: bool) -> Result<Started> {
+    let started = handover.start(canary, &cx.interrupt, &cx.events).await?;
+    let name = &started.candidate.name;
+    cx.events.note(if started.is_canary {
+        format!("{name}, as a host port is in use")
+    } else {
+        name.clone()
+    });
+    Ok(started)
+}
+
+/// The running containers that this deployment replaces: those of this checkout.
+pub fn formers(containers: &[Container], plan: &Plan) -> Vec<Container> {
+    containers
+        .iter()
+        .filter(|container| {
+            container.running
+                && container.identity.as_ref().is_some_and(|identity| {
+                    !identity.canary && identity.path == plan.repository.path
+                })
+        })
+        .cloned()
+        .collect()
+}

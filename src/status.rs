@@ -1,0 +1,107 @@
+//! `sdp status`: what runs, since when, on which commit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::deploy;
+use crate::engine::{Container, Engine};
+use crate::event::{Commit, Emitter, Event, Service};
+use crate::failure::{Code, Failure, Result};
+use crate::plan::Repository;
+
+/// Tells about each service among `containers`, which come newest first.
+///
+/// # Errors
+/// Those of any call to the engine.
+pub async fn status(engine: &Engine, containers: &[Container], emitter: &Emitter) -> Result<()> {
+    let mut services: Vec<Service> = Vec::new();
+    for container in newest(containers) {
+        let Some(identity) = &container.identity else {
+            continue;
+        };
+        let Some(details) = engine.inspect(&container.id).await? else {
+            continue;
+        };
+        let started_at = Some(details.started_at.clone()).filter(|_| container.running);
+        let up = started_at
+            .as_ref()
+            .and_then(|then| then.parse::<jiff::Timestamp>().ok())
+            .and_then(|then| Duration::try_from(jiff::Timestamp::now().duration_since(then)).ok());
+        services.push(Service {
+            repository: identity.repository.clone(),
+            path: identity.path.to_string_lossy().into_owned(),
+            state: container.state.clone(),
+            started_at,
+            up,
+            restarts: u64::try_from(details.restarts).unwrap_or_default(),
+            deployment: identity.deployment.clone(),
+            branch: identity.branch.clone(),
+            commit: Commit {
+                id: identity.commit.clone(),
+                subject: String::new(),
+            },
+            container: deploy::running(&container.name, &container.id, &details, identity.port),
+        });
+    }
+    services.sort_by(|a, b| (&a.repository, &a.path).cmp(&(&b.repository, &b.path)));
+    if services.is_empty() {
+        let hint = "`sdp deploy .` deploys the checkout in this directory";
+        emitter.warn("nothing is deployed here", Some(hint.to_owned()));
+    }
+    for service in services {
+        emitter.emit(Event::Service(Box::new(service)));
+    }
+    Ok(())
+}
+
+/// One container a checkout: the one that runs, else the newest.
+fn newest(containers: &[Container]) -> Vec<&Container> {
+    let mut chosen: Vec<&Container> = Vec::new();
+    for container in containers
+        .iter()
+        .filter(|c| c.running)
+        .chain(containers.iter().filter(|c| !c.running))
+    {
+        let Some(identity) = &container.identity else {
+            continue;
+        };
+        let known = chosen.iter().any(|other| {
+            other.identity.as_ref().is_some_and(|other| {
+                (&other.repository, &other.path) == (&identity.repository, &identity.path)
+            })
+        });
+        if !known && !identity.canary {
+            chosen.push(container);
+        }
+    }
+    chosen
+}
+
+/// The containers that a repository on the command line stands for: those of its checkout, else
+/// those of its name, if that is one service only.
+///
+/// # Errors
+/// `usage`, where the name stands for several.
+pub fn select(containers: Vec<Container>, repository: &Repository) -> Result<Vec<Container>> {
+    let path = |container: &Container| container.identity.as_ref().map(|i| i.path.clone());
+    let of_checkout = |container: &Container| path(container).as_ref() == Some(&repository.path);
+    if containers.iter().any(of_checkout) {
+        return Ok(containers.into_iter().filter(of_checkout).collect());
+    }
+    let mut paths: Vec<PathBuf> = containers.iter().filter_map(path).collect();
+    paths.sort();
+    paths.dedup();
+    match paths.as_slice() {
+        [] | [_] => Ok(containers),
+        [first, ..] => Err(Failure::new(
+            Code::Usage,
+            format!(
+                "`{}` is deployed from {} checkouts",
+                repository.name,
+                paths.len()
+            ),
+        )
+        .hint(format!("name the checkout, such as `{}`", first.display()))
+        .detail(paths.iter().map(|path| path.display().to_string()))),
+    }
+}
