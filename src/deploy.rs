@@ -48,7 +48,7 @@ pub async fn deploy(
         downtime: None,
     };
     let (summary, container) = match Engine::connect(host) {
-        Err(failure) => (run.failure(&failure, None), None),
+        Err(failure) => (run.failure(&failure, Serving::Unknown), None),
         Ok(engine) => match run.pipeline(&engine).await {
             Ok(handed) => (run.success(&handed), Some(handed.id)),
             Err(failure) => (run.failure(&failure, what_runs(&engine, plan).await), None),
@@ -247,7 +247,7 @@ impl Run<'_> {
         }
     }
 
-    fn failure(&self, failure: &Failure, serving: Option<Running>) -> Summary {
+    fn failure(&self, failure: &Failure, serving: Serving) -> Summary {
         let (state, outcome) = match failure.code {
             Code::Interrupted | Code::Terminated => (State::Cancelled, Outcome::Cancelled),
             Code::FormerLost => (State::Failed, Outcome::FailedDown),
@@ -256,7 +256,11 @@ impl Run<'_> {
         };
         Summary {
             exit_code: failure.exit_code(),
-            container: serving,
+            nothing_runs: matches!(serving, Serving::Nothing),
+            container: match serving {
+                Serving::This(running) => Some(running),
+                Serving::Nothing | Serving::Unknown => None,
+            },
             problem: Some(failure.problem()),
             ..self.summary(state, outcome)
         }
@@ -271,6 +275,7 @@ impl Run<'_> {
             branch: self.branch.clone(),
             commit: self.commit.clone(),
             container: None,
+            nothing_runs: false,
             replaced: None,
             downtime: self.downtime,
             stages: self.stages.times.clone(),
@@ -345,16 +350,31 @@ pub fn running(name: &str, id: &str, details: &Details, port: u16) -> Running {
     }
 }
 
-async fn what_runs(engine: &Engine, plan: &Plan) -> Option<Running> {
-    let containers = engine.containers(Some(&plan.repository.name)).await.ok()?;
-    let serving = start::formers(&containers, plan).into_iter().next()?;
-    let details = engine.inspect(&serving.id).await.ok()??;
-    Some(running(
-        &serving.name,
-        &serving.id,
-        &details,
-        plan.container.port,
-    ))
+/// What serves after a deployment that failed.
+enum Serving {
+    This(Running),
+    Nothing,
+    /// The engine could not be asked.
+    Unknown,
+}
+
+async fn what_runs(engine: &Engine, plan: &Plan) -> Serving {
+    let Ok(containers) = engine.containers(Some(&plan.repository.name)).await else {
+        return Serving::Unknown;
+    };
+    let Some(serving) = start::formers(&containers, plan).into_iter().next() else {
+        return Serving::Nothing;
+    };
+    match engine.inspect(&serving.id).await {
+        Ok(Some(details)) => {
+            let port = serving
+                .identity
+                .map_or(plan.container.port, |identity| identity.port);
+            Serving::This(running(&serving.name, &serving.id, &details, port))
+        }
+        Ok(None) => Serving::Nothing,
+        Err(_) => Serving::Unknown,
+    }
 }
 
 fn open(plan: &Plan) -> Result<Git> {

@@ -181,6 +181,8 @@ pub struct Summary {
     pub commit: Option<Commit>,
     /// What runs now, where this deployment knows it.
     pub container: Option<Running>,
+    /// It is known that nothing runs.
+    pub nothing_runs: bool,
     /// The name of the container that was stopped in its favour.
     pub replaced: Option<String>,
     /// How long a published port went unanswered; zero without a port in common.
@@ -293,7 +295,7 @@ impl Event {
             | Event::Stopped { .. } => {}
             Event::Note { line, .. } | Event::Output { line, .. } => f(line),
             Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {
-                problem(p, &mut f)
+                problem(p, &mut f);
             }
             Event::Warning { line, hint, .. } => {
                 f(line);

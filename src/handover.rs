@@ -345,8 +345,15 @@ impl<'a> Handover<'a> {
             .find_map(|other| Some((other, shared_host_port(other, &spec.publish)?)))
         {
             Some((holder, port)) => held(&holder.name, port),
-            None => failure
-                .hint("`ss -ltnp` shows which process holds the port; `-p` publishes another one"),
+            None => {
+                let mut wanted = spec.publish.iter().filter_map(|publish| publish.host);
+                let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));
+                let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
+                let message = format!("{port} of the host is taken by another process");
+                Failure::new(Code::PortTaken, message)
+                    .hint("`ss -ltnp` shows which one; `-p` publishes another port")
+                    .detail([failure.message])
+            }
         }
     }
 }

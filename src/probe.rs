@@ -21,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::Health;
 
 /// How many of the program's last lines an error carries.
-const LAST_LINES: u32 = 20;
+const LAST_LINES: usize = 20;
 
 /// One attempt may take this long, however long all of them may.
 const ATTEMPT: Duration = Duration::from_secs(5);

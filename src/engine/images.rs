@@ -87,9 +87,12 @@ impl Engine {
         let mut layers = HashMap::new();
         while let Some(step) = pulled.next().await {
             let step = step.map_err(|error| {
+                let told = error::answer(&error).map(|(_, message)| message.to_owned());
                 let failure = self.failure(format_args!("pull `{reference}`"), error);
-                match failure.code {
-                    Code::EngineError => missing(reference, Some(&failure.message)),
+                match told {
+                    Some(message) if failure.code == Code::EngineError => {
+                        missing(reference, Some(&message))
+                    }
                     _ => failure,
                 }
             })?;

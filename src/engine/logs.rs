@@ -43,9 +43,18 @@ impl Engine {
         container: &str,
         options: &LogOptions,
     ) -> impl Stream<Item = Result<Line>> + Send + use<> {
+        self.logs_of(container, options, &[Source::Stdout, Source::Stderr])
+    }
+
+    fn logs_of(
+        &self,
+        container: &str,
+        options: &LogOptions,
+        sources: &[Source],
+    ) -> impl Stream<Item = Result<Line>> + Send + use<> {
         let mut query = LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
+            .stdout(sources.contains(&Source::Stdout))
+            .stderr(sources.contains(&Source::Stderr))
             .follow(options.follow)
             .timestamps(options.timestamps);
         if let Some(tail) = options.tail {
@@ -90,17 +99,43 @@ impl Engine {
     }
 
     /// The last lines of a container, for an error.
-    pub async fn last_lines(&self, container: &str, count: u32) -> Vec<String> {
+    ///
+    /// The engine does not keep the order between the two streams, and a panic on stderr must not be
+    /// lost among what stdout printed before it: each stream gives its last lines, and up to five of
+    /// stderr's stay.
+    pub async fn last_lines(&self, container: &str, count: usize) -> Vec<String> {
         let options = LogOptions {
-            tail: Some(count),
+            tail: u32::try_from(count).ok(),
+            timestamps: true,
             ..LogOptions::default()
         };
-        self.logs(container, &options)
-            .filter_map(|line| async { line.ok() })
-            .map(|line| String::from_utf8_lossy(&line.bytes).into_owned())
-            .collect()
-            .await
+        let of = |source| {
+            self.logs_of(container, &options, &[source])
+                .filter_map(|line| async { line.ok() })
+                .collect::<Vec<_>>()
+        };
+        let (stdout, stderr) =
+            futures_util::future::join(of(Source::Stdout), of(Source::Stderr)).await;
+        merge(stdout, stderr, count)
     }
+}
+
+fn merge(mut stdout: Vec<Line>, mut stderr: Vec<Line>, count: usize) -> Vec<String> {
+    while stdout.len() + stderr.len() > count {
+        let older =
+            |a: &[Line], b: &[Line]| a.first().map(|l| &l.time) <= b.first().map(|l| &l.time);
+        if !stdout.is_empty() && (stderr.len() <= 5 || older(&stdout, &stderr)) {
+            stdout.remove(0);
+        } else {
+            stderr.remove(0);
+        }
+    }
+    stdout.append(&mut stderr);
+    stdout.sort_by(|a, b| a.time.cmp(&b.time));
+    stdout
+        .iter()
+        .map(|line| String::from_utf8_lossy(&line.bytes).into_owned())
+        .collect()
 }
 
 /// The engine takes nanoseconds, but bollard's own option whole seconds (and sends 0 by default).
@@ -216,6 +251,22 @@ mod tests {
         assert_eq!(line.bytes, b"one line");
         let empty = lines.push(out("2026-01-02T03:04:05.7Z \n")).unwrap();
         assert_eq!(empty.bytes, b"");
+    }
+
+    #[test]
+    fn the_last_words_on_stderr_are_kept() {
+        let line = |source, time: usize| Line {
+            source,
+            time: Some(format!("2026-01-02T03:04:05.{time:09}Z")),
+            bytes: time.to_string().into_bytes(),
+        };
+        let stdout: Vec<Line> = (10..20).map(|time| line(Source::Stdout, time)).collect();
+        let stderr: Vec<Line> = (0..7).map(|time| line(Source::Stderr, time)).collect();
+        assert_eq!(merge(stdout.clone(), Vec::new(), 3), ["17", "18", "19"]);
+        assert_eq!(
+            merge(stdout, stderr, 7),
+            ["2", "3", "4", "5", "6", "18", "19"]
+        );
     }
 
     #[test]

@@ -13,7 +13,6 @@ mod switch;
 mod transport;
 mod trouble;
 
-
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;

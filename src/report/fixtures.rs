@@ -185,6 +185,7 @@ pub fn success() -> Vec<Event> {
                 "sdp-shop-20261124-061512-3f9c",
                 &["0.0.0.0:8080->8080/tcp"],
             )),
+            nothing_runs: false,
             replaced: Some("sdp-shop-20261123-101112-aaaa".to_owned()),
             downtime: Some(Duration::from_millis(404)),
             stages: vec![
@@ -247,6 +248,7 @@ pub fn ended(state: State, outcome: Outcome) -> Summary {
         branch: Some("main".to_owned()),
         commit: None,
         container: None,
+        nothing_runs: false,
         replaced: None,
         downtime: None,
         stages: Vec::new(),

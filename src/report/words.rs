@@ -272,6 +272,7 @@ fn serving(summary: &Summary, course: &Course) -> Option<String> {
             Some(gap) => format!("`{name}` serves again, after a gap of {gap}"),
             None => format!("`{name}` still serves"),
         }),
+        (_, None) if summary.nothing_runs => Some("nothing of it runs, as before".to_owned()),
         // Before the first stage there was nothing that could have changed.
         (_, None) if course.stage.is_none() && summary.stages.is_empty() => None,
         (_, None) => Some("what ran before, if anything, was left as it was".to_owned()),
