@@ -284,7 +284,8 @@ impl Run<'_> {
     }
 }
 
-/// Tells each stage's beginning and end, and keeps its time.
+/// Tells each stage's beginning and end, and keeps its time. A stage that begins always runs, so that
+/// what the former one started is taken back by it: an interruption is the stage's own affair.
 struct Stages<'a> {
     emitter: &'a Emitter,
     interrupt: &'a Interrupt,
@@ -297,7 +298,6 @@ impl Stages<'_> {
         stage: Stage,
         work: impl AsyncFnOnce(Context) -> Result<T>,
     ) -> Result<T> {
-        self.interrupt.check()?;
         self.emitter.emit(Event::Started(stage));
         let begun = Instant::now();
         let cx = Context {
