@@ -34,9 +34,12 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('deploy', 'deploy', [CompletionResultType]::ParameterValue, 'Fetch, check out, build and start a branch; replace what runs once the new release is proven')
+            [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to an earlier release: no git, no build, the same health check')
+            [CompletionResult]::new('start', 'start', [CompletionResultType]::ParameterValue, 'Start again what stop stopped')
+            [CompletionResult]::new('stop', 'stop', [CompletionResultType]::ParameterValue, 'Stop what runs')
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what the program printed')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what runs, since when, and on which commit')
-            [CompletionResult]::new('stop', 'stop', [CompletionResultType]::ParameterValue, 'Stop what runs')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove old releases and their stopped containers')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Write the completions for a shell to standard output')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -65,16 +68,19 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--label', '--label', [CompletionResultType]::ParameterName, 'Add a label')
             [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long a container may take to stop before it is killed')
             [CompletionResult]::new('--mount', '--mount', [CompletionResultType]::ParameterName, 'What is mounted at /src: this deployment''s own copy, or the live checkout, writable')
+            [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Untracked files that the release takes along, such as ''assets/**/*.css''')
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'The deployment''s id [default: the time and four random digits]')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay, with their stopped containers')
             [CompletionResult]::new('--health-http', '--health-http', [CompletionResultType]::ParameterName, 'The path that must answer with 2xx or 3xx on the program''s port')
             [CompletionResult]::new('--health-timeout', '--health-timeout', [CompletionResultType]::ParameterName, 'How long --health-http may take to answer')
             [CompletionResult]::new('--settle', '--settle', [CompletionResultType]::ParameterName, 'How long a program that does not listen must stay up')
+            [CompletionResult]::new('--lock-wait', '--lock-wait', [CompletionResultType]::ParameterName, 'How long to wait for another deployment of the repository to end')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch')
             [CompletionResult]::new('--no-canary', '--no-canary', [CompletionResultType]::ParameterName, 'Never run two releases at once: with a host port in common, stop the former one first')
+            [CompletionResult]::new('--if-changed', '--if-changed', [CompletionResultType]::ParameterName, 'Leave what runs alone if commit, settings and image are the same, and it is healthy')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Follow the program''s output after the deployment, until Ctrl-C')
             [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Follow the program''s output after the deployment, until Ctrl-C')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
@@ -83,6 +89,45 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each stage as it starts, each package as it is compiled')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'sdp;rollback' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'The deployment to go back to; `sdp status REPO` lists them')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--no-canary', '--no-canary', [CompletionResultType]::ParameterName, 'Never run two releases at once: stop the one that runs first')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each stage as it starts, each package as it is compiled')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'sdp;start' {
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each stage as it starts, each package as it is compiled')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'sdp;stop' {
+            [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long the program may take to stop before it is killed')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each stage as it starts, each package as it is compiled')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
         'sdp;logs' {
@@ -108,6 +153,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--history', '--history', [CompletionResultType]::ParameterName, 'What was done to it, oldest first')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -116,11 +162,12 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
-        'sdp;stop' {
-            [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long the program may take to stop before it is killed')
+        'sdp;prune' {
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be removed')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -143,14 +190,26 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;help' {
             [CompletionResult]::new('deploy', 'deploy', [CompletionResultType]::ParameterValue, 'Fetch, check out, build and start a branch; replace what runs once the new release is proven')
+            [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to an earlier release: no git, no build, the same health check')
+            [CompletionResult]::new('start', 'start', [CompletionResultType]::ParameterValue, 'Start again what stop stopped')
+            [CompletionResult]::new('stop', 'stop', [CompletionResultType]::ParameterValue, 'Stop what runs')
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what the program printed')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what runs, since when, and on which commit')
-            [CompletionResult]::new('stop', 'stop', [CompletionResultType]::ParameterValue, 'Stop what runs')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove old releases and their stopped containers')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Write the completions for a shell to standard output')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'sdp;help;deploy' {
+            break
+        }
+        'sdp;help;rollback' {
+            break
+        }
+        'sdp;help;start' {
+            break
+        }
+        'sdp;help;stop' {
             break
         }
         'sdp;help;logs' {
@@ -159,7 +218,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;help;status' {
             break
         }
-        'sdp;help;stop' {
+        'sdp;help;prune' {
             break
         }
         'sdp;help;completions' {

@@ -28,6 +28,15 @@ _sdp() {
             sdp,logs)
                 cmd="sdp__subcmd__logs"
                 ;;
+            sdp,prune)
+                cmd="sdp__subcmd__prune"
+                ;;
+            sdp,rollback)
+                cmd="sdp__subcmd__rollback"
+                ;;
+            sdp,start)
+                cmd="sdp__subcmd__start"
+                ;;
             sdp,status)
                 cmd="sdp__subcmd__status"
                 ;;
@@ -46,6 +55,15 @@ _sdp() {
             sdp__subcmd__help,logs)
                 cmd="sdp__subcmd__help__subcmd__logs"
                 ;;
+            sdp__subcmd__help,prune)
+                cmd="sdp__subcmd__help__subcmd__prune"
+                ;;
+            sdp__subcmd__help,rollback)
+                cmd="sdp__subcmd__help__subcmd__rollback"
+                ;;
+            sdp__subcmd__help,start)
+                cmd="sdp__subcmd__help__subcmd__start"
+                ;;
             sdp__subcmd__help,status)
                 cmd="sdp__subcmd__help__subcmd__status"
                 ;;
@@ -59,7 +77,7 @@ _sdp() {
 
     case "${cmd}" in
         sdp)
-            opts="-q -H -v -h -V --json --quiet --verbose --color --host --help --version deploy logs status stop completions help"
+            opts="-q -H -v -h -V --json --quiet --verbose --color --host --help --version deploy rollback start stop logs status prune completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,7 +129,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__deploy)
-            opts="-b -e -p -v -f -q -H -h --branch --path --url --force --package --workdir --tags --ldflags --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --id --keep --health-http --health-timeout --settle --no-canary --follow --json --quiet --verbose --color --host --help"
+            opts="-b -e -p -v -f -q -H -h --branch --path --url --force --package --workdir --tags --ldflags --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --include --id --keep --health-http --health-timeout --settle --no-canary --if-changed --lock-wait --follow --json --quiet --verbose --color --host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -223,6 +241,10 @@ _sdp() {
                     COMPREPLY=($(compgen -W "release checkout" -- "${cur}"))
                     return 0
                     ;;
+                --include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -240,6 +262,10 @@ _sdp() {
                     return 0
                     ;;
                 --settle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lock-wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -263,7 +289,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__help)
-            opts="deploy logs status stop completions help"
+            opts="deploy rollback start stop logs status prune completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -319,6 +345,48 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__help__subcmd__logs)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sdp__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sdp__subcmd__help__subcmd__rollback)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sdp__subcmd__help__subcmd__start)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -398,8 +466,94 @@ _sdp() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        sdp__subcmd__status)
+        sdp__subcmd__prune)
+            opts="-q -H -h --keep --dry-run --json --quiet --verbose --color --host --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sdp__subcmd__rollback)
+            opts="-q -H -h --to --no-canary --json --quiet --verbose --color --host --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sdp__subcmd__start)
             opts="-q -H -h --json --quiet --verbose --color --host --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sdp__subcmd__status)
+            opts="-q -H -h --history --json --quiet --verbose --color --host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

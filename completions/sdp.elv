@@ -31,9 +31,12 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand deploy 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
+            cand rollback 'Go back to an earlier release: no git, no build, the same health check'
+            cand start 'Start again what stop stopped'
+            cand stop 'Stop what runs'
             cand logs 'Show what the program printed'
             cand status 'Show what runs, since when, and on which commit'
-            cand stop 'Stop what runs'
+            cand prune 'Remove old releases and their stopped containers'
             cand completions 'Write the completions for a shell to standard output'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -61,16 +64,19 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --label 'Add a label'
             cand --stop-timeout 'How long a container may take to stop before it is killed'
             cand --mount 'What is mounted at /src: this deployment''s own copy, or the live checkout, writable'
+            cand --include 'Untracked files that the release takes along, such as ''assets/**/*.css'''
             cand --id 'The deployment''s id [default: the time and four random digits]'
             cand --keep 'How many releases stay, with their stopped containers'
             cand --health-http 'The path that must answer with 2xx or 3xx on the program''s port'
             cand --health-timeout 'How long --health-http may take to answer'
             cand --settle 'How long a program that does not listen must stay up'
+            cand --lock-wait 'How long to wait for another deployment of the repository to end'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
             cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
             cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch'
             cand --no-canary 'Never run two releases at once: with a host port in common, stop the former one first'
+            cand --if-changed 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
             cand -f 'Follow the program''s output after the deployment, until Ctrl-C'
             cand --follow 'Follow the program''s output after the deployment, until Ctrl-C'
             cand --json 'Write JSON lines to standard output, and nothing else'
@@ -79,6 +85,42 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --verbose 'Say more: each stage as it starts, each package as it is compiled'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
+        }
+        &'sdp;rollback'= {
+            cand --to 'The deployment to go back to; `sdp status REPO` lists them'
+            cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --no-canary 'Never run two releases at once: stop the one that runs first'
+            cand --json 'Write JSON lines to standard output, and nothing else'
+            cand -q 'Say nothing but warnings and errors'
+            cand --quiet 'Say nothing but warnings and errors'
+            cand --verbose 'Say more: each stage as it starts, each package as it is compiled'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'sdp;start'= {
+            cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --json 'Write JSON lines to standard output, and nothing else'
+            cand -q 'Say nothing but warnings and errors'
+            cand --quiet 'Say nothing but warnings and errors'
+            cand --verbose 'Say more: each stage as it starts, each package as it is compiled'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'sdp;stop'= {
+            cand --stop-timeout 'How long the program may take to stop before it is killed'
+            cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --json 'Write JSON lines to standard output, and nothing else'
+            cand -q 'Say nothing but warnings and errors'
+            cand --quiet 'Say nothing but warnings and errors'
+            cand --verbose 'Say more: each stage as it starts, each package as it is compiled'
+            cand -h 'Print help'
+            cand --help 'Print help'
         }
         &'sdp;logs'= {
             cand -n 'Begin with the last N lines'
@@ -102,6 +144,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
             cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
             cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --history 'What was done to it, oldest first'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
             cand --quiet 'Say nothing but warnings and errors'
@@ -109,11 +152,12 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
-        &'sdp;stop'= {
-            cand --stop-timeout 'How long the program may take to stop before it is killed'
+        &'sdp;prune'= {
+            cand --keep 'How many releases stay'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
             cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
             cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375'
+            cand --dry-run 'Only say what would be removed'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
             cand --quiet 'Say nothing but warnings and errors'
@@ -134,19 +178,28 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;help'= {
             cand deploy 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
+            cand rollback 'Go back to an earlier release: no git, no build, the same health check'
+            cand start 'Start again what stop stopped'
+            cand stop 'Stop what runs'
             cand logs 'Show what the program printed'
             cand status 'Show what runs, since when, and on which commit'
-            cand stop 'Stop what runs'
+            cand prune 'Remove old releases and their stopped containers'
             cand completions 'Write the completions for a shell to standard output'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'sdp;help;deploy'= {
         }
+        &'sdp;help;rollback'= {
+        }
+        &'sdp;help;start'= {
+        }
+        &'sdp;help;stop'= {
+        }
         &'sdp;help;logs'= {
         }
         &'sdp;help;status'= {
         }
-        &'sdp;help;stop'= {
+        &'sdp;help;prune'= {
         }
         &'sdp;help;completions'= {
         }

@@ -35,9 +35,12 @@ complete -c sdp -n "__fish_sdp_needs_command" -s v -d '--verbose, before the com
 complete -c sdp -n "__fish_sdp_needs_command" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_needs_command" -s V -l version -d 'Print version'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "start" -d 'Start again what stop stopped'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "stop" -d 'Stop what runs'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "logs" -d 'Show what the program printed'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "status" -d 'Show what runs, since when, and on which commit'
-complete -c sdp -n "__fish_sdp_needs_command" -f -a "stop" -d 'Stop what runs'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "prune" -d 'Remove old releases and their stopped containers'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "completions" -d 'Write the completions for a shell to standard output'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
@@ -62,22 +65,52 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l label -d 'Add a label
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-timeout -d 'How long --health-http may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l settle -d 'How long a program that does not listen must stay up' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s f -l follow -d 'Follow the program\'s output after the deployment, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l to -d 'The deployment to go back to; `sdp status REPO` lists them' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l no-canary -d 'Never run two releases at once: stop the one that runs first'
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l json -d 'Write JSON lines to standard output, and nothing else'
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s q -l quiet -d 'Say nothing but warnings and errors'
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s h -l help -d 'Print help'
+complete -c sdp -n "__fish_sdp_using_subcommand start" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON lines to standard output, and nothing else'
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s q -l quiet -d 'Say nothing but warnings and errors'
+complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s h -l help -d 'Print help'
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s q -l quiet -d 'Say nothing but warnings and errors'
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s n -l tail -d 'Begin with the last N lines' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l since -d 'Begin that long ago, such as 10m' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
@@ -94,19 +127,21 @@ complete -c sdp -n "__fish_sdp_using_subcommand status" -l color -d 'When to use
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -l history -d 'What was done to it, oldest first'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed' -r
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many releases stay' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l dry-run -d 'Only say what would be removed'
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l json -d 'Write JSON lines to standard output, and nothing else'
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s q -l quiet -d 'Say nothing but warnings and errors'
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -115,9 +150,12 @@ complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write J
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy logs status stop completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy logs status stop completions help" -f -a "logs" -d 'Show what the program printed'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy logs status stop completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy logs status stop completions help" -f -a "stop" -d 'Stop what runs'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy logs status stop completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy logs status stop completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "start" -d 'Start again what stop stopped'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "stop" -d 'Stop what runs'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "logs" -d 'Show what the program printed'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "prune" -d 'Remove old releases and their stopped containers'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -28,14 +28,18 @@ Examples:
   sdp deploy https://git.example.com/shop.git  clone it first, below $SDP_HOME
   sdp deploy shop --json | jq -r .line         the same events for a script
   sdp logs shop -f                             what the program prints, until Ctrl-C
-  sdp status                                   what runs on this host";
+  sdp status                                   what runs on this host
+  sdp rollback shop                            the release before this one, without a build";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Deploy(Box<Deploy>),
+    Rollback(Rollback),
+    Start(Start),
+    Stop(Stop),
     Logs(Logs),
     Status(Status),
-    Stop(Stop),
+    Prune(Prune),
     Completions(Completions),
 }
 
@@ -212,6 +216,10 @@ pub struct Container {
     /// What is mounted at /src: this deployment's own copy, or the live checkout, writable
     #[arg(long, env = "SDP_MOUNT", value_enum, default_value_t = Mount::Release, value_name = "WHAT")]
     pub mount: Mount,
+
+    /// Untracked files that the release takes along, such as 'assets/**/*.css'
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -268,6 +276,19 @@ pub struct Release {
     /// Never run two releases at once: with a host port in common, stop the former one first
     #[arg(long)]
     pub no_canary: bool,
+
+    /// Leave what runs alone if commit, settings and image are the same, and it is healthy
+    #[arg(long)]
+    pub if_changed: bool,
+
+    /// How long to wait for another deployment of the repository to end
+    #[arg(
+        long,
+        env = "SDP_LOCK_WAIT",
+        default_value = "0s",
+        value_name = "DURATION"
+    )]
+    pub lock_wait: String,
 }
 
 /// Show what the program printed
@@ -303,11 +324,67 @@ pub struct Logs {
 #[command(after_help = "\
 Examples:
   sdp status                       everything that sdp runs on this host
-  sdp status shop --json | jq -r .commit")]
+  sdp status shop --json | jq -r .commit
+  sdp status shop --history        what was done to it")]
 pub struct Status {
     /// The repository: a name, a checkout, or a URL [default: all]
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: Option<String>,
+
+    /// What was done to it, oldest first
+    #[arg(long, requires = "repo")]
+    pub history: bool,
+}
+
+/// Go back to an earlier release: no git, no build, the same health check
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp rollback shop                           to the release before the one that runs
+  sdp rollback shop --to 20261124-061512-3f9c")]
+pub struct Rollback {
+    /// The repository: a name, a checkout, or a URL
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: String,
+
+    /// The deployment to go back to; `sdp status REPO` lists them
+    #[arg(long, value_name = "ID")]
+    pub to: Option<String>,
+
+    /// Never run two releases at once: stop the one that runs first
+    #[arg(long)]
+    pub no_canary: bool,
+}
+
+/// Start again what stop stopped
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp start shop")]
+pub struct Start {
+    /// The repository: a name, a checkout, or a URL
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: String,
+}
+
+/// Remove old releases and their stopped containers
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sdp prune shop --keep 2
+  sdp prune shop --keep 1 --dry-run")]
+pub struct Prune {
+    /// The repository: a name, a checkout, or a URL
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub repo: String,
+
+    /// How many releases stay
+    #[arg(long, env = "SDP_KEEP", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub keep: u16,
+
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Stop what runs

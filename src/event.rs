@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A stage of a deployment, in the order in which they run.
@@ -119,6 +120,8 @@ impl State {
 pub enum Outcome {
     /// The new release runs.
     Deployed,
+    /// What runs is what was asked for; nothing was touched.
+    Unchanged,
     /// The new release failed, or never started; what served before still serves (or nothing did).
     FailedOldServing,
     /// The new release failed and what served before could not be brought back.
@@ -134,6 +137,7 @@ impl Outcome {
     pub const fn name(self) -> &'static str {
         match self {
             Outcome::Deployed => "deployed",
+            Outcome::Unchanged => "unchanged",
             Outcome::FailedOldServing => "failed_old_serving",
             Outcome::FailedDown => "failed_down",
             Outcome::Cancelled => "cancelled",
@@ -210,6 +214,36 @@ pub struct Service {
     pub branch: String,
     pub commit: Commit,
     pub container: Running,
+    /// What one can go back to, newest first; asked for one repository only.
+    pub releases: Vec<Kept>,
+}
+
+/// A release that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub deployment: String,
+    pub branch: String,
+    pub commit: Commit,
+}
+
+/// Something that was done to a service, as the history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// When it began, RFC 3339.
+    pub at: String,
+    /// `deploy`, `rollback`, `stop` or `start`.
+    pub what: String,
+    /// The deployment's id.
+    pub id: String,
+    /// Who gave the command.
+    pub who: String,
+    #[serde(default)]
+    pub branch: Option<String>,
+    #[serde(default)]
+    pub commit: Option<String>,
+    pub outcome: String,
+    pub exit_code: u8,
+    pub elapsed_ms: u64,
 }
 
 /// A line that the deployed program printed.
@@ -268,6 +302,21 @@ pub enum Event {
     },
     /// `sdp status`: one of what there is; they come sorted by name.
     Service(Box<Service>),
+    /// `sdp status --history`: one of what was done, oldest first.
+    Past {
+        repository: String,
+        past: Box<Past>,
+    },
+    /// `sdp prune`: what was removed, or would be.
+    Pruned {
+        repository: String,
+        containers: Vec<String>,
+        releases: Vec<String>,
+        /// Bytes on disk.
+        freed: u64,
+        /// Nothing was removed yet.
+        pretended: bool,
+    },
     /// `sdp stop`: a container that does not run any more.
     Stopped {
         repository: String,
@@ -292,6 +341,8 @@ impl Event {
             | Event::Finished { .. }
             | Event::Log(_)
             | Event::Service(_)
+            | Event::Past { .. }
+            | Event::Pruned { .. }
             | Event::Stopped { .. } => {}
             Event::Note { line, .. } | Event::Output { line, .. } => f(line),
             Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {

@@ -79,6 +79,8 @@ pub enum Code {
     Locked,
     /// Nothing of this repository is deployed here.
     NotDeployed,
+    /// The release to go back to is not there.
+    NoRelease,
     /// Ctrl-C (SIGINT).
     Interrupted,
     /// SIGTERM.
@@ -121,6 +123,7 @@ impl Code {
             Code::FormerLost => "former_lost",
             Code::Locked => "locked",
             Code::NotDeployed => "not_deployed",
+            Code::NoRelease => "no_release",
             Code::Interrupted => "interrupted",
             Code::Terminated => "terminated",
         }
@@ -130,7 +133,7 @@ impl Code {
     const fn exit_code(self) -> Option<u8> {
         Some(match self {
             Code::Internal => 1,
-            Code::Usage | Code::NotACheckout | Code::NotDeployed => 2,
+            Code::Usage | Code::NotACheckout | Code::NotDeployed | Code::NoRelease => 2,
             Code::EngineUnreachable | Code::EngineDenied | Code::ImageMissing | Code::GoMissing => {
                 3
             }

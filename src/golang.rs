@@ -31,6 +31,8 @@ pub struct Toolchain {
 pub struct Target<'a> {
     /// The directory that the packages are relative to.
     pub directory: &'a Path,
+    /// Where go works; what an interrupted go leaves there is removed.
+    pub scratch: &'a Path,
     pub os: &'a str,
     pub arch: &'a str,
 }
@@ -172,6 +174,7 @@ impl Toolchain {
             .env("CGO_ENABLED", "0")
             .env("GOOS", target.os)
             .env("GOARCH", target.arch)
+            .env("GOTMPDIR", target.scratch)
             .env("PWD", target.directory);
         if let Some(tags) = &build.tags {
             command.arg("-tags").arg(tags);
@@ -207,7 +210,6 @@ async fn run(
         .kill_on_drop(true)
         .spawn()
         .map_err(io)?;
-    let _registered = child.id().map(|pid| interrupt.child(pid));
     let text = |bytes: Vec<u8>| {
         String::from_utf8_lossy(&bytes)
             .trim_end_matches('\r')

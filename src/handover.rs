@@ -4,15 +4,32 @@
 //! *canary* of the new release, the same container without host ports, is proven first, and only then
 //! is the former one stopped. The canary goes last: with no other container on the bridge, the bridge
 //! loses its carrier meanwhile and the gap triples.
+//!
+//! What is under way is written down before it is done, so that the next command can complete or
+//! take back what a killed one left; see [`crate::upkeep`].
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Container, Engine, Spec, shared_host_port};
+use crate::engine::{Container, Engine, Identity, Spec, shared_host_port};
 use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::Health;
+use crate::plan::Publish;
 use crate::probe::{self, Candidate, Proof};
+use crate::release::{Store, Underway};
+
+/// The container that is to serve.
+#[derive(Debug)]
+pub enum Incoming {
+    /// One that does not exist yet.
+    New(Box<Spec>),
+    /// A stopped one of an earlier release.
+    Kept {
+        container: Container,
+        identity: Identity,
+        publish: Vec<Publish>,
+    },
+}
 
 /// What is left of a hand-over that worked.
 #[derive(Debug)]
@@ -35,11 +52,14 @@ pub struct Started {
 #[derive(Debug)]
 pub struct Handover<'a> {
     engine: &'a Engine,
-    health: &'a Health,
-    spec: Spec,
+    store: &'a Store,
+    incoming: Incoming,
     /// The running containers of the repository, newest first.
     formers: Vec<Container>,
+    /// The names of what did not exist before.
     created: Vec<String>,
+    /// A kept container was told to start.
+    woken: bool,
     stopped: Vec<Container>,
     down_since: Option<Instant>,
     downtime: Duration,
@@ -56,40 +76,47 @@ enum Way {
     After,
 }
 
-impl<'a> Handover<'a> {
-    /// Plans to replace `formers`, of which only those that run matter, by a container like `spec`.
-    pub fn new(
-        engine: &'a Engine,
-        health: &'a Health,
-        spec: Spec,
-        formers: Vec<Container>,
-    ) -> Handover<'a> {
-        let formers = formers
-            .into_iter()
-            .filter(|former| former.running)
-            .collect();
-        Handover {
-            engine,
-            health,
-            spec,
-            formers,
-            created: Vec::new(),
-            stopped: Vec::new(),
-            down_since: None,
-            downtime: Duration::ZERO,
+impl Incoming {
+    fn name(&self) -> &str {
+        match self {
+            Incoming::New(spec) => &spec.name,
+            Incoming::Kept { container, .. } => &container.name,
         }
     }
 
-    fn way(&self, canary: bool) -> Way {
-        let shared = self
-            .formers
-            .iter()
-            .any(|former| shared_host_port(former, &self.spec.publish).is_some());
-        match (shared, canary) {
-            (false, true) => Way::Beside,
-            (false, false) if self.formers.is_empty() => Way::Beside,
-            (true, true) => Way::Canary,
-            (_, false) => Way::After,
+    fn identity(&self) -> &Identity {
+        match self {
+            Incoming::New(spec) => &spec.identity,
+            Incoming::Kept { identity, .. } => identity,
+        }
+    }
+
+    fn publish(&self) -> &[Publish] {
+        match self {
+            Incoming::New(spec) => &spec.publish,
+            Incoming::Kept { publish, .. } => publish,
+        }
+    }
+}
+
+impl<'a> Handover<'a> {
+    /// Plans to replace `formers`, all of which run, by `incoming`.
+    pub fn new(
+        engine: &'a Engine,
+        store: &'a Store,
+        incoming: Incoming,
+        formers: Vec<Container>,
+    ) -> Handover<'a> {
+        Handover {
+            engine,
+            store,
+            incoming,
+            formers,
+            created: Vec::new(),
+            woken: false,
+            stopped: Vec::new(),
+            down_since: None,
+            downtime: Duration::ZERO,
         }
     }
 
@@ -131,6 +158,19 @@ impl<'a> Handover<'a> {
         self.downtime
     }
 
+    fn way(&self, canary: bool) -> Way {
+        let publish = self.incoming.publish();
+        let shared = self
+            .formers
+            .iter()
+            .any(|former| shared_host_port(former, publish).is_some());
+        match (shared, canary) {
+            (_, false) if !self.formers.is_empty() => Way::After,
+            (true, _) => Way::Canary,
+            (false, _) => Way::Beside,
+        }
+    }
+
     async fn try_start(
         &mut self,
         canary: bool,
@@ -138,23 +178,34 @@ impl<'a> Handover<'a> {
         events: &StageEmitter,
     ) -> Result<Started> {
         interrupt.check()?;
+        self.store.begin(&Underway {
+            incoming: self.incoming.name().to_owned(),
+            is_new: matches!(self.incoming, Incoming::New(_)),
+            formers: self
+                .formers
+                .iter()
+                .map(|former| former.name.clone())
+                .collect(),
+        })?;
         match self.way(canary) {
-            Way::Beside => {}
             Way::Canary => {
-                let spec = canary_of(&self.spec);
-                let candidate = self.launch(&spec).await?;
+                let (id, name) = self.create_canary().await?;
+                let candidate = self.run(id, name).await?;
+                events.note(format!("{}, as a host port is in use", candidate.name));
                 return Ok(Started {
                     candidate,
                     is_canary: true,
                 });
             }
+            Way::Beside => {}
             Way::After => {
                 self.stop_formers(events).await?;
                 interrupt.check()?;
             }
         }
-        let spec = self.spec.clone();
-        let candidate = self.launch(&spec).await?;
+        let id = self.provide().await?;
+        let candidate = self.run(id, self.incoming.name().to_owned()).await?;
+        events.note(candidate.name.clone());
         Ok(Started {
             candidate,
             is_canary: false,
@@ -171,31 +222,17 @@ impl<'a> Handover<'a> {
             mut candidate,
             is_canary,
         } = started;
-        let mut proof = probe::prove(
-            self.engine,
-            &mut candidate,
-            self.health,
-            Some(interrupt),
-            events,
-        )
-        .await?;
+        let mut proof = probe::prove(self.engine, &mut candidate, Some(interrupt)).await?;
         if is_canary {
             events.note(format!("{}; handing over", proof.how));
             let canary = candidate;
-            let spec = self.spec.clone();
             // Whatever is wrong with it costs no gap yet.
-            let id = self.create(&spec).await?;
+            let id = self.provide().await?;
             interrupt.check()?;
             self.stop_formers(events).await?;
             interrupt.check()?;
-            candidate = self.run(id, &spec).await?;
-            let proven = probe::prove(
-                self.engine,
-                &mut candidate,
-                self.health,
-                Some(interrupt),
-                events,
-            );
+            candidate = self.run(id, self.incoming.name().to_owned()).await?;
+            let proven = probe::prove(self.engine, &mut candidate, Some(interrupt));
             let (proven, removed) = tokio::join!(proven, self.engine.remove(&canary.id));
             proof = proven?;
             if let Err(failure) = removed {
@@ -209,26 +246,29 @@ impl<'a> Handover<'a> {
             .down_since
             .map_or(Duration::ZERO, |since| since.elapsed());
         // The new container is proven: from here on nothing takes it back.
-        events.note(proof.how.clone());
+        if let Some(remark) = proof.remark.take() {
+            events.warn(remark.line, Some(remark.hint));
+        }
         let mut replaced: Vec<String> = self
             .stopped
             .iter()
             .map(|former| former.name.clone())
             .collect();
         if self.down_since.is_none() {
+            let timeout = self.incoming.identity().stop_timeout;
             for former in &self.formers {
                 events.note(format!("{}; stopping {}", proof.how, former.name));
-                match self.engine.stop(&former.id, self.spec.stop_timeout).await {
+                match self.engine.stop(&former.id, timeout).await {
                     Ok(()) => replaced.push(former.name.clone()),
                     Err(failure) => {
-                        events.warn(
-                            failure.to_string(),
-                            Some(format!("`docker stop {}`", former.name)),
-                        );
+                        let hint = format!("`docker stop {}`", former.name);
+                        events.warn(failure.to_string(), Some(hint));
                     }
                 }
             }
         }
+        self.store.end()?;
+        events.note(proof.how.clone());
         Ok(Handed {
             id: candidate.id,
             name: candidate.name,
@@ -240,138 +280,209 @@ impl<'a> Handover<'a> {
     /// Takes everything back: removes what was created, starts again what was stopped. Returns the
     /// failure that led here, or a worse one.
     async fn undo(&mut self, failure: Failure, events: &StageEmitter) -> Failure {
+        let mut complete = true;
         // Frees the port that the former container needs.
         for name in &self.created {
             if let Err(error) = self.engine.remove(name).await {
+                complete = false;
                 events.warn(error.to_string(), Some(format!("`docker rm -f {name}`")));
             }
+        }
+        if let (
+            true,
+            Incoming::Kept {
+                container,
+                identity,
+                ..
+            },
+        ) = (self.woken, &self.incoming)
+            && let Err(error) = self.engine.stop(&container.id, identity.stop_timeout).await
+        {
+            complete = false;
+            events.warn(
+                error.to_string(),
+                Some(format!("`docker stop {}`", container.name)),
+            );
         }
         let mut outcome = failure;
         for former in self.stopped.iter().rev() {
             events.note(format!("starting {} again", former.name));
-            if let Err(error) = self.revive(former, events).await {
-                outcome = Failure::new(
-                    Code::FormerLost,
-                    format!(
-                        "{outcome}; then `{}` did not come back: {error}",
-                        former.name
-                    ),
-                )
-                .hint(format!(
+            if let Err(error) = revive(self.engine, former).await {
+                complete = false;
+                let message = format!(
+                    "{outcome}; then `{}` did not come back: {error}",
+                    former.name
+                );
+                let hint = format!(
                     "`docker start {0}`, and `docker logs {0}` if it ends again",
                     former.name
-                ))
-                .detail(outcome.detail);
+                );
+                outcome = Failure::new(Code::FormerLost, message)
+                    .hint(hint)
+                    .detail(outcome.detail);
             }
         }
         self.downtime = self
             .down_since
             .map_or(Duration::ZERO, |since| since.elapsed());
+        // What could not be taken back now is tried again by the next command.
+        if complete && let Err(error) = self.store.end() {
+            events.warn(error.to_string(), error.hint);
+        }
         outcome
     }
 
-    async fn revive(&self, former: &Container, events: &StageEmitter) -> Result<()> {
-        let watch = self.engine.watch(&former.id);
-        self.engine.start(&former.id, &former.name).await?;
-        let mut candidate = Candidate {
-            id: former.id.clone(),
-            name: former.name.clone(),
-            port: former
-                .identity
-                .as_ref()
-                .map_or(self.spec.identity.port, |identity| identity.port),
-            watch,
-        };
-        // Its health path need not be the new release's.
-        let health = Health {
-            http: None,
-            ..*self.health
-        };
-        probe::prove(self.engine, &mut candidate, &health, None, events)
-            .await
-            .map(drop)
-    }
-
-    async fn launch(&mut self, spec: &Spec) -> Result<Candidate> {
-        let id = self.create(spec).await?;
-        self.run(id, spec).await
-    }
-
-    async fn create(&mut self, spec: &Spec) -> Result<String> {
-        // Before the call: the engine may do it and its answer be lost.
-        self.created.push(spec.name.clone());
-        let created = self.engine.create(spec).await;
-        if created
-            .as_ref()
-            .is_err_and(|failure| failure.code == Code::StartFailed)
-        {
-            self.created.pop();
-        }
-        created
-    }
-
-    async fn run(&self, id: String, spec: &Spec) -> Result<Candidate> {
-        let watch = self.engine.watch(&id);
-        match self.engine.start(&id, &spec.name).await {
-            Ok(()) => Ok(Candidate {
-                id,
-                name: spec.name.clone(),
-                port: spec.identity.port,
-                watch,
-            }),
-            Err(failure) if failure.code == Code::PortTaken => {
-                Err(self.port_taken(spec, failure).await)
+    /// The incoming container, created if it does not exist yet.
+    async fn provide(&mut self) -> Result<String> {
+        match &self.incoming {
+            Incoming::New(spec) => {
+                let engine = self.engine;
+                create(&mut self.created, spec.name.clone(), engine.create(spec)).await
             }
-            Err(failure) => Err(failure),
+            Incoming::Kept { container, .. } => {
+                self.woken = true;
+                Ok(container.id.clone())
+            }
+        }
+    }
+
+    async fn create_canary(&mut self) -> Result<(String, String)> {
+        let name = format!("{}-canary", self.incoming.name());
+        let engine = self.engine;
+        let id = match &self.incoming {
+            Incoming::New(spec) => {
+                let mut canary = spec.as_ref().clone();
+                canary.name.clone_from(&name);
+                canary.identity.canary = true;
+                canary.publish.clear();
+                canary.restart = false;
+                create(&mut self.created, name.clone(), engine.create(&canary)).await?
+            }
+            Incoming::Kept { container, .. } => {
+                let created = engine.create_canary_of(&container.id, &name);
+                create(&mut self.created, name.clone(), created).await?
+            }
+        };
+        Ok((id, name))
+    }
+
+    async fn run(&self, id: String, name: String) -> Result<Candidate> {
+        match launch(self.engine, id, name, self.incoming.identity()).await {
+            Err(failure) if failure.code == Code::PortTaken => Err(self.port_taken(failure).await),
+            launched => launched,
         }
     }
 
     async fn stop_formers(&mut self, events: &StageEmitter) -> Result<()> {
+        let timeout = self.incoming.identity().stop_timeout;
         for former in self.formers.clone() {
             events.note(format!("stopping {}", former.name));
             self.down_since.get_or_insert_with(Instant::now);
             // Before the call: it may have worked though its answer was lost.
             self.stopped.push(former.clone());
-            self.engine.stop(&former.id, self.spec.stop_timeout).await?;
+            self.engine.stop(&former.id, timeout).await?;
         }
         Ok(())
     }
 
     /// The engine's message names the port, but not who holds it.
-    async fn port_taken(&self, spec: &Spec, failure: Failure) -> Failure {
+    async fn port_taken(&self, failure: Failure) -> Failure {
         let others = self.engine.running_containers().await.unwrap_or_default();
-        match others
+        let publish = self.incoming.publish();
+        let holder = others
             .iter()
-            .find_map(|other| Some((other, shared_host_port(other, &spec.publish)?)))
-        {
-            Some((holder, port)) => held(&holder.name, port),
-            None => {
-                let mut wanted = spec.publish.iter().filter_map(|publish| publish.host);
-                let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));
-                let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
-                let message = format!("{port} of the host is taken by another process");
-                Failure::new(Code::PortTaken, message)
-                    .hint("`ss -ltnp` shows which one; `-p` publishes another port")
-                    .detail([failure.message])
-            }
+            .find_map(|other| shared_host_port(other, publish).map(|port| (other, port)));
+        if let Some((holder, port)) = holder {
+            return held(&holder.name, port);
         }
+        let mut wanted = publish.iter().filter_map(|publish| publish.host);
+        let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));
+        let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
+        Failure::new(
+            Code::PortTaken,
+            format!("{port} of the host is taken by another process"),
+        )
+        .hint("`ss -ltnp` shows which one; `-p` publishes another port")
+        .detail([failure.message])
     }
+}
+
+/// Remembers the name before the call: the engine may do it and its answer be lost. An answer that
+/// says no is one.
+async fn create(
+    created: &mut Vec<String>,
+    name: String,
+    call: impl Future<Output = Result<String>>,
+) -> Result<String> {
+    created.push(name);
+    let result = call.await;
+    if result
+        .as_ref()
+        .is_err_and(|failure| failure.code == Code::StartFailed)
+    {
+        created.pop();
+    }
+    result
+}
+
+async fn launch(
+    engine: &Engine,
+    id: String,
+    name: String,
+    identity: &Identity,
+) -> Result<Candidate> {
+    let watch = engine.watch(&id);
+    engine.start(&id, &name).await?;
+    Ok(Candidate {
+        id,
+        name,
+        port: identity.port,
+        health: identity.health.clone(),
+        watch,
+    })
+}
+
+/// Starts a container that served before, and proves it.
+///
+/// # Errors
+/// Why it does not serve again.
+pub async fn revive(engine: &Engine, former: &Container) -> Result<()> {
+    let Some(identity) = &former.identity else {
+        return Ok(());
+    };
+    let mut candidate = launch(engine, former.id.clone(), former.name.clone(), identity).await?;
+    probe::prove(engine, &mut candidate, None).await.map(drop)
+}
+
+/// Proves a container that runs already.
+///
+/// # Errors
+/// Why it does not serve.
+pub async fn examine(engine: &Engine, container: &Container, identity: &Identity) -> Result<()> {
+    let mut candidate = Candidate {
+        id: container.id.clone(),
+        name: container.name.clone(),
+        port: identity.port,
+        health: identity.health.clone(),
+        watch: engine.watch(&container.id),
+    };
+    probe::prove(engine, &mut candidate, None).await.map(drop)
 }
 
 /// Another container than the repository's own holds a port that the plan wants.
 ///
 /// # Errors
-/// `port_taken`, with its name; or those of any call to the engine.
+/// `port_taken`, with its name.
 pub fn check_ports(
     running: &[Container],
     formers: &[Container],
-    spec: &[crate::plan::Publish],
+    publish: &[Publish],
 ) -> Result<()> {
     let foreign = running
         .iter()
         .filter(|other| formers.iter().all(|former| former.id != other.id));
     for other in foreign {
-        if let Some(port) = shared_host_port(other, spec) {
+        if let Some(port) = shared_host_port(other, publish) {
             return Err(held(&other.name, port));
         }
     }
@@ -379,20 +490,8 @@ pub fn check_ports(
 }
 
 fn held(container: &str, port: u16) -> Failure {
-    Failure::new(
-        Code::PortTaken,
-        format!("port {port} of the host is taken by the container `{container}`"),
-    )
-    .hint(format!(
+    let message = format!("port {port} of the host is taken by the container `{container}`");
+    Failure::new(Code::PortTaken, message).hint(format!(
         "`docker stop {container}` frees it; `-p` publishes another one"
     ))
-}
-
-fn canary_of(spec: &Spec) -> Spec {
-    let mut canary = spec.clone();
-    canary.name.push_str("-canary");
-    canary.identity.canary = true;
-    canary.publish.clear();
-    canary.restart = false;
-    canary
 }

@@ -1,8 +1,7 @@
 //! Signals become one cancellation. The first SIGINT or SIGTERM asks; the second one kills.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +31,6 @@ impl Signal {
 pub struct Interrupt {
     signal: watch::Receiver<Option<Signal>>,
     flag: Arc<AtomicBool>,
-    children: Arc<Mutex<BTreeSet<u32>>>,
 }
 
 impl Interrupt {
@@ -46,8 +44,6 @@ impl Interrupt {
         let (sender, receiver) = watch::channel(None);
         let flag = Arc::new(AtomicBool::new(false));
         let raised = Arc::clone(&flag);
-        let children = Arc::new(Mutex::new(BTreeSet::new()));
-        let orphans = Arc::clone(&children);
         tokio::task::spawn(async move {
             loop {
                 let signal = tokio::select! {
@@ -56,7 +52,7 @@ impl Interrupt {
                     else => return,
                 };
                 if raised.swap(true, Ordering::SeqCst) {
-                    kill(&orphans, signal);
+                    kill(signal);
                 }
                 sender.send_replace(Some(signal));
             }
@@ -64,17 +60,7 @@ impl Interrupt {
         Ok(Interrupt {
             signal: receiver,
             flag,
-            children,
         })
-    }
-
-    /// Remembers a child that leads a process group of its own, until the result is dropped.
-    pub fn child(&self, pid: u32) -> Child {
-        lock(&self.children).insert(pid);
-        Child {
-            pid,
-            children: Arc::clone(&self.children),
-        }
     }
 
     /// Set once a signal has come; for code that polls, on other threads.
@@ -105,31 +91,31 @@ impl Interrupt {
     }
 }
 
-/// A child process that the second signal kills.
-#[derive(Debug)]
-pub struct Child {
-    pid: u32,
-    children: Arc<Mutex<BTreeSet<u32>>>,
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        lock(&self.children).remove(&self.pid);
+/// Kills every child process that is left, those with a process group of their own with all of it.
+/// Not all of them are sdp's own to wait for: a fetch through ssh is gix's.
+pub fn kill_children() {
+    use rustix::process::{Pid, Signal as Number, getpid, kill_process, kill_process_group};
+    let own = getpid().as_raw_nonzero().get();
+    for process in procfs::process::all_processes()
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let Ok(stat) = process.stat() else { continue };
+        let Some(pid) = Pid::from_raw(stat.pid).filter(|_| stat.ppid == own) else {
+            continue;
+        };
+        if stat.pgrp == stat.pid {
+            kill_process_group(pid, Number::KILL).ok();
+        } else {
+            kill_process(pid, Number::KILL).ok();
+        }
     }
-}
-
-fn lock(children: &Mutex<BTreeSet<u32>>) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
-    children.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[allow(clippy::exit)] // whoever asks twice does not want to wait for anything
-fn kill(children: &Mutex<BTreeSet<u32>>, signal: Signal) -> ! {
-    use rustix::process::{Pid, Signal as Number, kill_process_group};
-    for pid in lock(children).iter() {
-        if let Some(group) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
-            kill_process_group(group, Number::KILL).ok();
-        }
-    }
+fn kill(signal: Signal) -> ! {
+    kill_children();
     std::process::exit(i32::from(signal.exit_code()))
 }
 

@@ -24,9 +24,12 @@ mod logs;
 mod plan;
 mod probe;
 mod provision;
+mod prune;
 mod redact;
 mod release;
 mod report;
+mod rollback;
+mod run;
 mod stage;
 mod status;
 mod stop;
@@ -45,6 +48,7 @@ use failure::{Failure, Result};
 use interrupt::Interrupt;
 use plan::{Plan, Repository};
 use redact::Redactor;
+use rollback::Goal;
 
 /// After a signal, a reader that has stopped reading is waited for no longer than this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,42 +86,94 @@ async fn command(cli: Cli) -> u8 {
             return session.end(Err(error.into()), None);
         }
     };
-    match cli.command {
-        Command::Deploy(flags) => deploy(&flags, &global, verbose, &interrupt).await,
-        Command::Logs(flags) => logs(&flags, &global, verbose, &interrupt).await,
-        Command::Status(flags) => {
-            let session = Session::new("", &global, verbose, Redactor::default());
+    let code = dispatch(cli.command, &global, verbose, &interrupt).await;
+    if interrupt.signal().is_some() {
+        // What a cancelled fetch has started must not outlive it.
+        interrupt::kill_children();
+    }
+    code
+}
+
+async fn dispatch(command: Command, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
+    match command {
+        Command::Deploy(flags) => deploy(&flags, global, verbose, interrupt).await,
+        Command::Logs(flags) => logs(&flags, global, verbose, interrupt).await,
+        Command::Rollback(flags) => {
+            let goal = flags.to.as_deref().map_or(Goal::Previous, Goal::Deployment);
+            rollback(
+                &flags.repo,
+                goal,
+                !flags.no_canary,
+                global,
+                verbose,
+                interrupt,
+            )
+            .await
+        }
+        Command::Start(flags) => {
+            rollback(&flags.repo, Goal::Last, true, global, verbose, interrupt).await
+        }
+        Command::Stop(flags) => {
+            let session = Session::new("", global, verbose, Redactor::default());
             let result = async {
-                let repository = flags
-                    .repo
-                    .as_deref()
-                    .map(|repo| Repository::resolve(repo, None, None))
-                    .transpose()?;
-                let (engine, containers) = containers(&global, repository.as_ref()).await?;
-                status::status(&engine, &containers, &session.emitter).await
+                let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
+                let (engine, repository) = deployed(global, &flags.repo).await?;
+                stop::stop(&engine, &repository, timeout, &session.emitter).await
             };
             let result = result.await;
             session.end(result, None)
         }
-        Command::Stop(flags) => {
-            let session = Session::new("", &global, verbose, Redactor::default());
+        Command::Prune(flags) => {
+            let session = Session::new("", global, verbose, Redactor::default());
             let result = async {
-                let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
-                let repository = Repository::resolve(&flags.repo, None, None)?;
-                let (engine, containers) = containers(&global, Some(&repository)).await?;
-                stop::stop(
-                    &engine,
-                    &repository.name,
-                    &containers,
-                    timeout,
-                    &session.emitter,
-                )
-                .await
+                let (engine, repository) = deployed(global, &flags.repo).await?;
+                let keep = usize::from(flags.keep);
+                prune::prune(&engine, &repository, keep, flags.dry_run, &session.emitter).await
             };
             let result = result.await;
+            session.end(result, None)
+        }
+        Command::Status(flags) => {
+            let session = Session::new("", global, verbose, Redactor::default());
+            let result = status(&flags, global, &session.emitter).await;
             session.end(result, None)
         }
         Command::Completions(_) => 0,
+    }
+}
+
+async fn status(flags: &cli::Status, global: &Global, emitter: &Emitter) -> Result<()> {
+    if let (Some(repo), true) = (&flags.repo, flags.history) {
+        let (_, repository) = deployed(global, repo).await?;
+        return status::history(&repository, emitter);
+    }
+    let repository = flags
+        .repo
+        .as_deref()
+        .map(|repo| Repository::resolve(repo, None, None))
+        .transpose()?;
+    let (engine, containers) = containers(global, repository.as_ref()).await?;
+    status::status(&engine, &containers, repository.is_some(), emitter).await
+}
+
+async fn rollback(
+    repo: &str,
+    goal: Goal<'_>,
+    canary: bool,
+    global: &Global,
+    verbose: bool,
+    interrupt: &Interrupt,
+) -> u8 {
+    let session = Session::new(&plan::fresh_id(), global, verbose, Redactor::default());
+    match deployed(global, repo).await {
+        Ok((engine, repository)) => {
+            let emitter = &session.emitter;
+            let ended =
+                rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
+            session.finish(interrupt.signal().map(|_| PATIENCE));
+            ended.exit_code
+        }
+        Err(failure) => session.end(Err(failure), None),
     }
 }
 
@@ -207,6 +263,20 @@ async fn containers(
         None => containers,
     };
     Ok((engine, containers))
+}
+
+/// The repository that a word on the command line stands for, with the checkout that it was
+/// deployed from, which a name alone does not tell.
+async fn deployed(global: &Global, repo: &str) -> Result<(Engine, Repository)> {
+    let mut repository = Repository::resolve(repo, None, None)?;
+    let (engine, containers) = containers(global, Some(&repository)).await?;
+    if let Some(identity) = containers
+        .iter()
+        .find_map(|container| container.identity.as_ref())
+    {
+        repository.path.clone_from(&identity.path);
+    }
+    Ok((engine, repository))
 }
 
 /// An event stream with its report.

@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::{Details, Engine, Exit, Watch};
-use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Health;
@@ -33,6 +32,7 @@ pub struct Candidate {
     pub name: String,
     /// The port that its program should listen on.
     pub port: u16,
+    pub health: Health,
     pub watch: Watch,
 }
 
@@ -41,22 +41,29 @@ pub struct Candidate {
 pub struct Proof {
     /// For people: `GET /healthz 200`, `port 8080 answers`, `up for 2.0s`.
     pub how: String,
+    pub remark: Option<Remark>,
     pub details: Details,
+}
+
+/// Something odd about a program that serves all the same.
+#[derive(Debug)]
+pub struct Remark {
+    pub line: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// Waits until the candidate is proven.
 ///
-/// With `health.http`: the path answers 2xx or 3xx. Else the port takes a connection, or the program
-/// has stayed up for `health.settle`.
+/// With a health path: it answers 2xx or 3xx. Else the port takes a connection, or the program has
+/// stayed up for the time to settle.
 ///
 /// # Errors
 /// `crashed` as soon as its process ends, `unhealthy`, `listens_on_localhost`, or the interruption.
 pub async fn prove(
     engine: &Engine,
     candidate: &mut Candidate,
-    health: &Health,
     interrupt: Option<&Interrupt>,
-    events: &StageEmitter,
 ) -> Result<Proof> {
     let since = Instant::now();
     let cancelled = async {
@@ -69,126 +76,205 @@ pub async fn prove(
         id,
         name,
         port,
+        health,
         watch,
     } = candidate;
+    let container = Asked {
+        engine,
+        id,
+        name,
+        port: *port,
+    };
     tokio::select! {
         biased;
-        exit = watch.exit() => Err(crashed(engine, id, name, exit?, since.elapsed()).await),
+        exit = watch.exit() => Err(container.crashed(exit?, since.elapsed()).await),
         signal = cancelled => Err(signal.into()),
-        proof = answers(engine, id, name, *port, health, events) => proof,
+        proof = container.answers(health) => proof,
     }
 }
 
-async fn answers(
-    engine: &Engine,
-    id: &str,
-    name: &str,
+/// The container whose program is asked.
+struct Asked<'a> {
+    engine: &'a Engine,
+    id: &'a str,
+    name: &'a str,
     port: u16,
-    health: &Health,
-    events: &StageEmitter,
-) -> Result<Proof> {
-    let since = Instant::now();
-    let gone = || {
-        Failure::new(
-            Code::Crashed,
-            format!("the container `{name}` was removed while it was checked"),
-        )
-    };
-    let details = engine.inspect(id).await?.ok_or_else(gone)?;
-    let address = match details.address {
-        _ if details.host_network => Some(IpAddr::from([127, 0, 0, 1])),
-        address => address,
-    }
-    .map(|ip| SocketAddr::new(ip, port));
-    let patience = if health.http.is_some() {
-        health.timeout
-    } else {
-        health.settle
-    };
-    let mut pause = Duration::from_millis(2);
-    let mut last = String::new();
-    let mut settled = false;
-    loop {
-        let how = match (&health.http, address) {
-            (Some(path), Some(address)) => match get(address, path).await {
-                Ok(status) if (200..400).contains(&status) => Some(format!("GET {path} {status}")),
-                Ok(status) => {
-                    last = format!("it answers {status}");
-                    None
-                }
-                Err(error) => {
-                    last = error;
-                    None
-                }
-            },
-            (None, Some(address)) => connect(address)
-                .await
-                .ok()
-                .map(|_| format!("port {port} answers")),
-            (Some(_), None) => {
-                return Err(Failure::new(
-                    Code::Unhealthy,
-                    format!("`{name}` has no address at which its health could be asked for"),
-                )
-                .hint("leave out `--health-http`, or `--network` with one that gives addresses"));
-            }
-            (None, None) => None,
-        };
-        if let Some(how) = how {
-            return Ok(Proof { how, details });
-        }
-        let elapsed = since.elapsed();
-        // What it listens on has no meaning before it had time to begin.
-        if !settled && elapsed >= health.settle.min(patience) {
-            settled = true;
-            let details = engine.inspect(id).await?.ok_or_else(gone)?;
-            look_at_listeners(&details, id, name, port, events)?;
-        }
-        if elapsed >= patience {
-            return match &health.http {
-                None => {
-                    let details = engine.inspect(id).await?.ok_or_else(gone)?;
-                    Ok(Proof { how: format!("up for {:.1}s", elapsed.as_secs_f64()), details })
-                }
-                Some(path) => Err(Failure::new(
-                    Code::Unhealthy,
-                    format!("`GET {path}` on port {port} of `{name}` did not answer 2xx or 3xx within {:.0}s: {last}", patience.as_secs_f64()),
-                )
-                .hint("`--health-timeout` gives it more time, `--port` names another port")
-                .detail(engine.last_lines(id, LAST_LINES).await)),
-            };
-        }
-        sleep(pause.min(patience.saturating_sub(elapsed))).await;
-        pause = (pause * 3 / 2).min(Duration::from_millis(50));
-    }
 }
 
-async fn crashed(engine: &Engine, id: &str, name: &str, exit: Exit, after: Duration) -> Failure {
-    let out_of_memory = match engine.inspect(id).await {
-        Ok(Some(details)) => details.out_of_memory,
-        _ => false,
-    };
-    let message = format!(
-        "the program in `{name}` ended with exit code {} after {:.1}s",
-        exit.code,
-        after.as_secs_f64()
-    );
-    let lines = engine.last_lines(id, LAST_LINES).await;
-    let says = |text: &str| lines.iter().any(|line| line.contains(text));
-    let hint = if out_of_memory {
-        "it ran out of memory: give the container, or the host, more of it"
-    } else if says("exec format error") {
-        "it is built for another architecture than the engine's: `docker version` and `go env GOARCH`"
-    } else if says("no such file or directory") && exit.code == 1 && lines.len() == 1 {
-        "it is linked against a loader that the image lacks: `--image` names one that has it"
-    } else if lines.is_empty() {
-        "it printed nothing; run it by hand from `.sdp/build`"
-    } else {
-        "what it printed last is above; mend that, or its settings (`-e`, `--env-file`), and deploy again"
-    };
-    Failure::new(Code::Crashed, message)
-        .hint(hint)
-        .detail(lines)
+impl Asked<'_> {
+    async fn answers(&self, health: &Health) -> Result<Proof> {
+        let since = Instant::now();
+        let details = self.details().await?;
+        let ip = if details.host_network {
+            Some(IpAddr::from([127, 0, 0, 1]))
+        } else {
+            details.address
+        };
+        let address = ip.map(|ip| SocketAddr::new(ip, self.port));
+        let patience = if health.http.is_some() {
+            health.timeout
+        } else {
+            health.settle
+        };
+        let mut pause = Duration::from_millis(2);
+        let mut remark = None;
+        loop {
+            let answer = match address {
+                Some(address) => self.ask(address, health.http.as_deref()).await,
+                None if health.http.is_some() => return Err(self.no_address()),
+                None => Err("it has no address".to_owned()),
+            };
+            let why = match answer {
+                Ok(how) => {
+                    return Ok(Proof {
+                        how,
+                        remark,
+                        details,
+                    });
+                }
+                Err(why) => why,
+            };
+            let elapsed = since.elapsed();
+            // What it listens on has no meaning before it had time to begin.
+            if remark.is_none() && elapsed >= health.settle.min(patience) {
+                remark = self.look_at_listeners().await?;
+            }
+            if elapsed >= patience {
+                return match &health.http {
+                    None => Ok(Proof {
+                        how: format!("up for {:.1}s", elapsed.as_secs_f64()),
+                        remark,
+                        details: self.details().await?,
+                    }),
+                    Some(path) => Err(self.unhealthy(path, &why, patience, remark).await),
+                };
+            }
+            sleep(pause.min(patience.saturating_sub(elapsed))).await;
+            pause = (pause * 3 / 2).min(Duration::from_millis(50));
+        }
+    }
+
+    /// How the program answered, or why it did not.
+    async fn ask(&self, address: SocketAddr, path: Option<&str>) -> Result<String, String> {
+        match path {
+            None => connect(address)
+                .await
+                .map(|_| format!("port {} answers", self.port)),
+            Some(path) => match get(address, path).await? {
+                status @ 200..400 => Ok(format!("GET {path} {status}")),
+                status => Err(format!("it answers {status}")),
+            },
+        }
+    }
+
+    async fn details(&self) -> Result<Details> {
+        let message = format!(
+            "the container `{}` was removed while it was checked",
+            self.name
+        );
+        let gone = || Failure::new(Code::Crashed, message);
+        self.engine.inspect(self.id).await?.ok_or_else(gone)
+    }
+
+    fn no_address(&self) -> Failure {
+        let message = format!(
+            "`{}` has no address at which its health could be asked for",
+            self.name
+        );
+        Failure::new(Code::Unhealthy, message)
+            .hint("leave out `--health-http`, or `--network` with one that gives addresses")
+    }
+
+    async fn unhealthy(
+        &self,
+        path: &str,
+        why: &str,
+        patience: Duration,
+        remark: Option<Remark>,
+    ) -> Failure {
+        let message = format!(
+            "`GET {path}` on port {} of `{}` did not answer 2xx or 3xx within {:.0}s: {why}",
+            self.port,
+            self.name,
+            patience.as_secs_f64(),
+        );
+        let failure = Failure::new(Code::Unhealthy, message)
+            .detail(self.engine.last_lines(self.id, LAST_LINES).await);
+        match remark {
+            Some(remark) => failure.hint(format!("{}; {}", remark.line, remark.hint)),
+            None => {
+                failure.hint("`--health-timeout` gives it more time, `--port` names another port")
+            }
+        }
+    }
+
+    async fn crashed(&self, exit: Exit, after: Duration) -> Failure {
+        let out_of_memory = match self.engine.inspect(self.id).await {
+            Ok(Some(details)) => details.out_of_memory,
+            _ => false,
+        };
+        let message = format!(
+            "the program in `{}` ended with exit code {} after {:.1}s",
+            self.name,
+            exit.code,
+            after.as_secs_f64()
+        );
+        let lines = self.engine.last_lines(self.id, LAST_LINES).await;
+        let says = |text: &str| lines.iter().any(|line| line.contains(text));
+        let hint = if out_of_memory {
+            "it ran out of memory: give the container, or the host, more of it"
+        } else if says("exec format error") {
+            "it is built for another architecture than the engine's: `docker version` and `go env GOARCH`"
+        } else if says("no such file or directory") && exit.code == 1 && lines.len() == 1 {
+            "it is linked against a loader that the image lacks: `--image` names one that has it"
+        } else if lines.is_empty() {
+            "it printed nothing; run it by hand from `.sdp/build`"
+        } else {
+            "what it printed last is above; mend that, or its settings (`-e`, `--env-file`), and deploy again"
+        };
+        Failure::new(Code::Crashed, message)
+            .hint(hint)
+            .detail(lines)
+    }
+
+    /// Tells a program that nobody can reach from one that does not listen at all.
+    async fn look_at_listeners(&self) -> Result<Option<Remark>> {
+        let details = self.details().await?;
+        if details.host_network {
+            return Ok(None);
+        }
+        let listeners = listeners(&details, self.id).unwrap_or_default();
+        let (on_port, elsewhere): (Vec<_>, Vec<_>) = listeners
+            .iter()
+            .partition(|listener| listener.port() == self.port);
+        let reachable = |listener: &&SocketAddr| !listener.ip().is_loopback();
+        if let Some(listener) = on_port.first()
+            && !on_port.iter().any(reachable)
+        {
+            let message = format!(
+                "the program in `{}` listens on {listener}, where nobody outside its container reaches it",
+                self.name
+            );
+            return Err(
+                Failure::new(Code::ListensOnLocalhost, message).hint(format!(
+                    "let it listen on `:{0}`, or `0.0.0.0:{0}`, and deploy again",
+                    self.port
+                )),
+            );
+        }
+        let other = elsewhere
+            .into_iter()
+            .find(reachable)
+            .filter(|_| on_port.is_empty());
+        Ok(other.map(|other| Remark {
+            line: format!(
+                "the program listens on port {}, not on {}",
+                other.port(),
+                self.port
+            ),
+            hint: format!("`--port {}` checks that one", other.port()),
+        }))
+    }
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
@@ -231,47 +317,6 @@ async fn get(address: SocketAddr, path: &str) -> Result<u16, String> {
     timeout(ATTEMPT, ask)
         .await
         .unwrap_or_else(|_| Err("it does not answer".to_owned()))
-}
-
-/// Tells a program that nobody can reach from one that does not listen at all.
-fn look_at_listeners(
-    details: &Details,
-    id: &str,
-    name: &str,
-    port: u16,
-    events: &StageEmitter,
-) -> Result<()> {
-    let listeners = listeners(details, id).unwrap_or_default();
-    let on_port = || listeners.iter().filter(|listener| listener.port() == port);
-    if on_port().next().is_some()
-        && on_port().all(|listener| listener.ip().is_loopback())
-        && !details.host_network
-    {
-        let listener = on_port()
-            .next()
-            .map(SocketAddr::to_string)
-            .unwrap_or_default();
-        return Err(Failure::new(
-            Code::ListensOnLocalhost,
-            format!("the program in `{name}` listens on {listener}, where nobody outside its container reaches it"),
-        )
-        .hint(format!("let it listen on `:{port}`, or `0.0.0.0:{port}`, and deploy again")));
-    }
-    let elsewhere: Vec<u16> = listeners
-        .iter()
-        .filter(|listener| !listener.ip().is_loopback() && listener.port() != port)
-        .map(SocketAddr::port)
-        .collect();
-    if let Some(other) = elsewhere.first()
-        && on_port().next().is_none()
-        && !details.host_network
-    {
-        events.warn(
-            format!("the program in `{name}` listens on port {other}, not on {port}"),
-            Some(format!("`--port {other}` checks that one")),
-        );
-    }
-    Ok(())
 }
 
 /// What the container's processes listen on; `None` where this host cannot tell.

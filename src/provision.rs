@@ -50,6 +50,11 @@ impl Provision {
         Ok(())
     }
 
+    /// The image, if it is there by now.
+    pub fn known(&self) -> Option<&Image> {
+        self.image.as_ref()
+    }
+
     /// Waits for the image, and tells how much of it has come.
     ///
     /// # Errors

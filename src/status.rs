@@ -3,17 +3,23 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::deploy;
-use crate::engine::{Container, Engine};
-use crate::event::{Commit, Emitter, Event, Service};
+use crate::engine::{Container, Engine, Identity};
+use crate::event::{Commit, Emitter, Event, Kept, Service};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Repository;
+use crate::release::history;
+use crate::run;
 
 /// Tells about each service among `containers`, which come newest first.
 ///
 /// # Errors
 /// Those of any call to the engine.
-pub async fn status(engine: &Engine, containers: &[Container], emitter: &Emitter) -> Result<()> {
+pub async fn status(
+    engine: &Engine,
+    containers: &[Container],
+    with_releases: bool,
+    emitter: &Emitter,
+) -> Result<()> {
     let mut services: Vec<Service> = Vec::new();
     for container in newest(containers) {
         let Some(identity) = &container.identity else {
@@ -35,12 +41,17 @@ pub async fn status(engine: &Engine, containers: &[Container], emitter: &Emitter
             up,
             restarts: u64::try_from(details.restarts).unwrap_or_default(),
             deployment: identity.deployment.clone(),
+            releases: if with_releases {
+                releases(containers, identity)
+            } else {
+                Vec::new()
+            },
             branch: identity.branch.clone(),
             commit: Commit {
                 id: identity.commit.clone(),
                 subject: String::new(),
             },
-            container: deploy::running(&container.name, &container.id, &details, identity.port),
+            container: run::running(&container.name, &container.id, &details, identity.port),
         });
     }
     services.sort_by(|a, b| (&a.repository, &a.path).cmp(&(&b.repository, &b.path)));
@@ -50,6 +61,28 @@ pub async fn status(engine: &Engine, containers: &[Container], emitter: &Emitter
     }
     for service in services {
         emitter.emit(Event::Service(Box::new(service)));
+    }
+    Ok(())
+}
+
+/// Tells what was done to a checkout's service.
+///
+/// # Errors
+/// Those of the file system.
+pub fn history(repository: &Repository, emitter: &Emitter) -> Result<()> {
+    let history = history::read(&repository.path)?;
+    if history.is_empty() {
+        emitter.warn(
+            format!("nothing was done to `{}` yet", repository.name),
+            None,
+        );
+    }
+    for past in history {
+        let repository = repository.name.clone();
+        emitter.emit(Event::Past {
+            repository,
+            past: Box::new(past),
+        });
     }
     Ok(())
 }
@@ -75,6 +108,29 @@ fn newest(containers: &[Container]) -> Vec<&Container> {
         }
     }
     chosen
+}
+
+/// The other releases of the same checkout that one can go back to, newest first.
+fn releases(containers: &[Container], of: &Identity) -> Vec<Kept> {
+    let others = containers
+        .iter()
+        .filter_map(|container| container.identity.as_ref());
+    others
+        .filter(|other| {
+            (&other.repository, &other.path) == (&of.repository, &of.path)
+                && other.deployment != of.deployment
+                && !other.canary
+                && other.release.is_dir()
+        })
+        .map(|other| Kept {
+            deployment: other.deployment.clone(),
+            branch: other.branch.clone(),
+            commit: Commit {
+                id: other.commit.clone(),
+                subject: String::new(),
+            },
+        })
+        .collect()
 }
 
 /// The containers that a repository on the command line stands for: those of its checkout, else

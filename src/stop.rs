@@ -2,32 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Container, Engine};
-use crate::event::{Emitter, Event};
-use crate::failure::{Code, Failure, Result};
-use crate::release::Store;
+use jiff::Timestamp;
 
-/// Stops the running ones of a repository's containers. That nothing runs is no error.
+use crate::engine::{Container, Engine};
+use crate::event::{Emitter, Event, Past};
+use crate::failure::Result;
+use crate::plan::Repository;
+use crate::release::{Store, history};
+use crate::upkeep;
+
+/// Stops the running ones of a checkout's containers. That nothing runs is no error.
 ///
 /// # Errors
 /// `not_deployed`, `locked`, and those of any call to the engine.
 pub async fn stop(
     engine: &Engine,
-    repository: &str,
-    containers: &[Container],
+    repository: &Repository,
     timeout: Duration,
     emitter: &Emitter,
 ) -> Result<()> {
-    let [newest, ..] = containers else {
-        return Err(Failure::new(
-            Code::NotDeployed,
-            format!("nothing of `{repository}` is deployed here"),
-        )
-        .hint("`sdp status` lists what is"));
-    };
+    // A deployment under way must not find its former container stopped under its feet.
+    let store = Store::of(repository, "stop")?;
+    let containers = upkeep::recover(engine, &store, repository, emitter).await?;
     let stopped = |container: &Container, elapsed| {
         emitter.emit(Event::Stopped {
-            repository: repository.to_owned(),
+            repository: repository.name.clone(),
             container: container.name.clone(),
             elapsed,
         });
@@ -36,22 +35,27 @@ pub async fn stop(
         .iter()
         .filter(|container| container.running)
         .collect();
-    if running.is_empty() {
+    if let ([], [newest, ..]) = (running.as_slice(), containers.as_slice()) {
         stopped(newest, None);
     }
     for container in running {
-        // A deployment under way must not find its former container stopped under its feet.
-        let path = container
-            .identity
-            .as_ref()
-            .map(|identity| identity.path.as_path());
-        let _store = match path.filter(|path| path.is_dir()) {
-            Some(path) => Some(Store::lock(path, "stop")?),
-            None => None,
-        };
-        let begun = Instant::now();
+        let (at, begun) = (Timestamp::now(), Instant::now());
         engine.stop(&container.id, timeout).await?;
         stopped(container, Some(begun.elapsed()));
+        let Some(identity) = &container.identity else {
+            continue;
+        };
+        store.remember(&Past {
+            at: history::time(at),
+            what: "stop".to_owned(),
+            id: identity.deployment.clone(),
+            who: history::who(),
+            branch: Some(identity.branch.clone()),
+            commit: Some(identity.commit.clone()),
+            outcome: "stopped".to_owned(),
+            exit_code: 0,
+            elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })?;
     }
     Ok(())
 }

@@ -1,75 +1,161 @@
-//! What is cleared away: after a run that was killed, and after a success.
+//! What is put in order: after a run that was killed, and after a success.
 
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
 use crate::failure::Result;
-use crate::plan::{Plan, Repository};
-use crate::release::Store;
+use crate::handover::{examine, revive};
+use crate::plan::Repository;
+use crate::release::{Store, Underway};
 
-/// Removes what a run that was killed left: half-written releases, canaries, and containers that
-/// were created but never started.
+/// The containers of one checkout, newest first.
+///
+/// # Errors
+/// Those of any call to the engine.
+pub async fn containers(engine: &Engine, repository: &Repository) -> Result<Vec<Container>> {
+    let mut containers = engine.containers(Some(&repository.name)).await?;
+    containers.retain(|container| {
+        container
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.path == repository.path)
+    });
+    Ok(containers)
+}
+
+/// Puts in order what a run that was killed left, tells so, and returns the containers that there
+/// are then.
+///
+/// A hand-over that was cut is completed if its container is there and proves itself now; else it
+/// is taken back and the former container started again.
 ///
 /// # Errors
 /// Those of any call to the engine, and of the file system.
-pub async fn clear_leftovers(
+pub async fn recover(
     engine: &Engine,
     store: &Store,
     repository: &Repository,
-    containers: &[Container],
     emitter: &Emitter,
-) -> Result<()> {
-    let mut cleared: Vec<&str> = Vec::new();
-    for container in containers {
-        let Some(identity) = &container.identity else {
-            continue;
-        };
-        let left = identity.canary || container.state == "created";
-        if left && identity.path == repository.path {
+) -> Result<Vec<Container>> {
+    let found = containers(engine, repository).await?;
+    let mut done = Vec::new();
+    if let Some(underway) = store.underway() {
+        settle(engine, &underway, &found, &mut done).await?;
+    }
+    for container in &found {
+        let canary = container
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.canary);
+        if canary || container.state == "created" {
             engine.remove(&container.id).await?;
-            cleared.push(&container.name);
+            done.push(format!("removed {}", container.name));
         }
     }
+    store.end()?;
     if store.sweep()? > 0 {
-        cleared.push("a half-written release");
+        done.push("removed a half-written release".to_owned());
     }
-    if !cleared.is_empty() {
-        let line = format!(
-            "an earlier deployment was killed; removed {}",
-            cleared.join(", ")
-        );
-        emitter.warn(line, None);
+    if done.is_empty() {
+        return Ok(found);
+    }
+    emitter.warn(
+        format!("an earlier run was killed: {}", done.join(", ")),
+        None,
+    );
+    containers(engine, repository).await
+}
+
+async fn settle(
+    engine: &Engine,
+    underway: &Underway,
+    found: &[Container],
+    done: &mut Vec<String>,
+) -> Result<()> {
+    let of = |name: &String| found.iter().find(|container| container.name == *name);
+    let formers: Vec<&Container> = underway.formers.iter().filter_map(of).collect();
+    let incoming = of(&underway.incoming);
+    if let Some(incoming) = incoming
+        && let Some(identity) = &incoming.identity
+        && incoming.running
+        && examine(engine, incoming, identity).await.is_ok()
+    {
+        for former in formers.iter().filter(|former| former.running) {
+            engine.stop(&former.id, identity.stop_timeout).await?;
+            done.push(format!("stopped {}", former.name));
+        }
+        return Ok(());
+    }
+    if let Some(incoming) = incoming {
+        match &incoming.identity {
+            Some(identity) if !underway.is_new => {
+                engine.stop(&incoming.id, identity.stop_timeout).await?;
+            }
+            _ => engine.remove(&incoming.id).await?,
+        }
+        done.push(format!("took {} back", incoming.name));
+    }
+    for former in formers.iter().filter(|former| !former.running) {
+        match revive(engine, former).await {
+            Ok(()) => done.push(format!("started {} again", former.name)),
+            Err(failure) => {
+                done.push(format!("could not start {} again ({failure})", former.name));
+            }
+        }
     }
     Ok(())
 }
 
-/// Removes all but the newest releases, with their stopped containers. Nothing that fails here
-/// makes the deployment a failure.
-pub async fn retire(engine: &Engine, store: &Store, plan: &Plan, emitter: &Emitter) {
-    if let Err(failure) = try_retire(engine, store, plan).await {
-        let hint = "the next deployment tries again".to_owned();
-        emitter.warn(format!("old releases stay: {failure}"), Some(hint));
-    }
+/// What was cleared away, or would be.
+#[derive(Debug, Default)]
+pub struct Cleared {
+    pub containers: Vec<String>,
+    pub releases: Vec<String>,
+    /// Bytes on disk.
+    pub freed: u64,
 }
 
-async fn try_retire(engine: &Engine, store: &Store, plan: &Plan) -> Result<()> {
-    let mut kept = Vec::new();
-    for container in engine.containers(Some(&plan.repository.name)).await? {
-        let Some(identity) = container.identity else {
-            continue;
-        };
-        if identity.path != plan.repository.path {
-            continue;
-        }
-        if container.running || kept.len() < plan.keep {
-            kept.push(identity.deployment);
+/// Removes all but the newest `keep` releases, with their stopped containers, and releases whose
+/// container is gone. What runs stays, whatever its age. With `pretend` nothing is removed.
+///
+/// # Errors
+/// Those of any call to the engine, and of the file system.
+pub async fn retire(
+    engine: &Engine,
+    store: &Store,
+    repository: &Repository,
+    keep: usize,
+    pretend: bool,
+) -> Result<Cleared> {
+    let mut cleared = Cleared::default();
+    let found = containers(engine, repository).await?;
+    let (running, stopped): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|container| container.running);
+    let deployment = |container: &Container| {
+        container
+            .identity
+            .as_ref()
+            .map(|identity| identity.deployment.clone())
+    };
+    let mut kept: Vec<String> = running.iter().filter_map(deployment).collect();
+    for container in stopped {
+        if kept.len() < keep {
+            kept.extend(deployment(&container));
         } else {
-            engine.remove(&container.id).await?;
+            if !pretend {
+                engine.remove(&container.id).await?;
+            }
+            cleared.containers.push(container.name);
         }
     }
     for id in store.list()? {
         if !kept.contains(&id) {
-            store.remove(&id)?;
+            cleared.freed += if pretend {
+                store.size(&id)
+            } else {
+                store.remove(&id)?
+            };
+            cleared.releases.push(id);
         }
     }
-    Ok(())
+    Ok(cleared)
 }

@@ -4,36 +4,17 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bollard::models::{
-    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, Mount, MountType,
-    PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
-};
+use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, PortMap};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
 
 use super::identity::{Identity, REPOSITORY};
+use super::spec::{self, Spec};
 use super::{Engine, PATIENCE, error};
 use crate::failure::{Code, Failure, Result};
-use crate::plan::{Publish, Volume};
-
-/// What a container is to be like.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    pub name: String,
-    pub identity: Identity,
-    pub labels: Vec<(String, String)>,
-    pub image: String,
-    pub command: Vec<String>,
-    pub env: Vec<(String, String)>,
-    pub publish: Vec<Publish>,
-    pub volumes: Vec<Volume>,
-    pub source_read_only: bool,
-    pub network: Option<String>,
-    pub restart: bool,
-    pub stop_timeout: Duration,
-}
+use crate::plan::Publish;
 
 /// A host port that a container holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +60,12 @@ pub struct Details {
     pub restarts: i64,
     /// RFC 3339.
     pub started_at: String,
+    /// RFC 3339; the year 1 for a process that has never ended.
+    pub finished_at: String,
+    /// The host ports that it holds now.
     pub bindings: Vec<Binding>,
+    /// The host ports that it asks for when it starts.
+    pub publish: Vec<Publish>,
 }
 
 impl Engine {
@@ -124,22 +110,47 @@ impl Engine {
     /// # Errors
     /// `start_failed`, with the engine's reason.
     pub async fn create(&self, spec: &Spec) -> Result<String> {
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&spec.name)
-            .build();
-        let created = self.docker.create_container(Some(options), spec.body()).await.map_err(|error| {
-            let missing = error::answer(&error).is_some_and(|(status, _)| status == 404);
-            let failure = self.failure(format_args!("create the container `{}`", spec.name), error);
-            match failure.code {
-                Code::EngineError if missing && failure.message.contains("network") => {
-                    Failure { code: Code::StartFailed, ..failure }
-                        .hint("`docker network ls` lists the networks; `docker network create` makes one")
+        self.create_from(&spec.name, spec.body()).await
+    }
+
+    /// Creates a canary of a container that exists: the same without host ports, and never started
+    /// again by the engine.
+    ///
+    /// # Errors
+    /// `start_failed`, with the engine's reason.
+    pub async fn create_canary_of(&self, id: &str, name: &str) -> Result<String> {
+        let found = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await
+            .map_err(|error| self.failure(format_args!("inspect the container `{id}`"), error))?;
+        self.create_from(name, spec::canary_body(found)).await
+    }
+
+    async fn create_from(&self, name: &str, body: ContainerCreateBody) -> Result<String> {
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
+        match self.docker.create_container(Some(options), body).await {
+            Ok(created) => Ok(created.id),
+            Err(error) => {
+                let missing = error::answer(&error).is_some_and(|(status, _)| status == 404);
+                let failure = self.failure(format_args!("create the container `{name}`"), error);
+                if failure.code != Code::EngineError {
+                    return Err(failure);
                 }
-                Code::EngineError => Failure { code: Code::StartFailed, ..failure },
-                _ => failure,
+                let no_network = missing && failure.message.contains("network");
+                let failure = Failure {
+                    code: Code::StartFailed,
+                    ..failure
+                };
+                Err(if no_network {
+                    failure.hint(
+                        "`docker network ls` lists the networks; `docker network create` makes one",
+                    )
+                } else {
+                    failure
+                })
             }
-        })?;
-        Ok(created.id)
+        }
     }
 
     /// Starts a container.
@@ -235,10 +246,14 @@ impl Engine {
                     .as_deref()
                     .and_then(|ip| ip.parse().ok())
             });
-        let mode = found.host_config.and_then(|config| config.network_mode);
+        let config = found.host_config.unwrap_or_default();
         Ok(Some(Details {
             address,
-            host_network: mode.as_deref() == Some("host"),
+            host_network: config.network_mode.as_deref() == Some("host"),
+            publish: config
+                .port_bindings
+                .map(spec::publish_of_map)
+                .unwrap_or_default(),
             pid: state.pid.filter(|pid| *pid > 0),
             running: state.running == Some(true) && state.restarting != Some(true),
             restarting: state.restarting == Some(true),
@@ -246,82 +261,9 @@ impl Engine {
             out_of_memory: state.oom_killed == Some(true),
             restarts: found.restart_count.unwrap_or_default(),
             started_at: state.started_at.unwrap_or_default(),
+            finished_at: state.finished_at.unwrap_or_default(),
             bindings: network.ports.map(bindings_of_map).unwrap_or_default(),
         }))
-    }
-}
-
-impl Spec {
-    fn body(&self) -> ContainerCreateBody {
-        let mut labels: HashMap<String, String> = self.labels.iter().cloned().collect();
-        labels.extend(self.identity.labels());
-        let bind = |source: String, target: String, read_only| Mount {
-            typ: Some(if source.starts_with('/') {
-                MountType::BIND
-            } else {
-                MountType::VOLUME
-            }),
-            source: Some(source),
-            target: Some(target),
-            read_only: Some(read_only),
-            ..Mount::default()
-        };
-        let source = self.identity.release.to_string_lossy().into_owned();
-        let mut mounts = vec![bind(source, "/src".to_owned(), self.source_read_only)];
-        mounts.extend(self.volumes.iter().map(|volume| {
-            bind(
-                volume.source.clone(),
-                volume.target.clone(),
-                volume.read_only,
-            )
-        }));
-
-        let mut exposed = vec![format!("{}/tcp", self.identity.port)];
-        let mut ports = PortMap::new();
-        for publish in &self.publish {
-            let port = format!("{}/{}", publish.port, publish.protocol);
-            if !exposed.contains(&port) {
-                exposed.push(port.clone());
-            }
-            ports
-                .entry(port)
-                .or_default()
-                .get_or_insert_default()
-                .push(PortBinding {
-                    host_ip: publish.ip.clone(),
-                    host_port: publish.host.map(|port| port.to_string()),
-                });
-        }
-        ContainerCreateBody {
-            image: Some(self.image.clone()),
-            cmd: Some(self.command.clone()),
-            env: Some(
-                self.env
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect(),
-            ),
-            working_dir: Some("/src".to_owned()),
-            exposed_ports: Some(exposed),
-            labels: Some(labels),
-            stop_timeout: i64::try_from(self.stop_timeout.as_secs()).ok(),
-            host_config: Some(HostConfig {
-                // `binds` would create a missing source as an empty directory.
-                mounts: Some(mounts),
-                port_bindings: Some(ports),
-                network_mode: self.network.clone(),
-                restart_policy: Some(RestartPolicy {
-                    name: Some(if self.restart {
-                        RestartPolicyNameEnum::UNLESS_STOPPED
-                    } else {
-                        RestartPolicyNameEnum::NO
-                    }),
-                    maximum_retry_count: None,
-                }),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::plan::Health;
 
 pub(super) const REPOSITORY: &str = "sdp.repository";
 const PATH: &str = "sdp.path";
@@ -10,10 +13,15 @@ const BRANCH: &str = "sdp.branch";
 const COMMIT: &str = "sdp.commit";
 const RELEASE: &str = "sdp.release";
 const PORT: &str = "sdp.port";
-const CANARY: &str = "sdp.canary";
+const HEALTH_HTTP: &str = "sdp.health-http";
+const HEALTH_TIMEOUT: &str = "sdp.health-timeout-ms";
+const SETTLE: &str = "sdp.settle-ms";
+const STOP_TIMEOUT: &str = "sdp.stop-timeout-ms";
+const SETTINGS: &str = "sdp.settings";
+pub(super) const CANARY: &str = "sdp.canary";
 
 /// What a container's labels say: whose it is and what it runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub repository: String,
     /// The checkout. Two checkouts with the same name on one host are two services.
@@ -25,6 +33,12 @@ pub struct Identity {
     pub release: PathBuf,
     /// Exposed, and where a health check asks.
     pub port: u16,
+    /// What proves it, now and when it is started again.
+    pub health: Health,
+    /// How long it may take to stop.
+    pub stop_timeout: Duration,
+    /// A digest of all that makes the container beside its commit.
+    pub settings: String,
     /// A trial run of a release without host ports; never what serves.
     pub canary: bool,
 }
@@ -40,7 +54,23 @@ impl Identity {
             (COMMIT.to_owned(), self.commit.clone()),
             (RELEASE.to_owned(), path(&self.release)),
             (PORT.to_owned(), self.port.to_string()),
+            (SETTINGS.to_owned(), self.settings.clone()),
+            (
+                HEALTH_TIMEOUT.to_owned(),
+                self.health.timeout.as_millis().to_string(),
+            ),
+            (
+                SETTLE.to_owned(),
+                self.health.settle.as_millis().to_string(),
+            ),
+            (
+                STOP_TIMEOUT.to_owned(),
+                self.stop_timeout.as_millis().to_string(),
+            ),
         ];
+        if let Some(path) = &self.health.http {
+            labels.push((HEALTH_HTTP.to_owned(), path.clone()));
+        }
         if self.canary {
             labels.push((CANARY.to_owned(), "true".to_owned()));
         }
@@ -49,6 +79,8 @@ impl Identity {
 
     pub(super) fn from_labels(labels: &HashMap<String, String>) -> Option<Identity> {
         let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
+        let millis =
+            |name: &str, otherwise| label(name).parse().map_or(otherwise, Duration::from_millis);
         Some(Identity {
             repository: labels.get(REPOSITORY)?.clone(),
             path: label(PATH).into(),
@@ -57,6 +89,13 @@ impl Identity {
             commit: label(COMMIT),
             release: label(RELEASE).into(),
             port: label(PORT).parse().unwrap_or_default(),
+            health: Health {
+                http: labels.get(HEALTH_HTTP).cloned(),
+                timeout: millis(HEALTH_TIMEOUT, Duration::from_secs(30)),
+                settle: millis(SETTLE, Duration::from_secs(2)),
+            },
+            settings: label(SETTINGS),
+            stop_timeout: millis(STOP_TIMEOUT, Duration::from_secs(10)),
             canary: labels.contains_key(CANARY),
         })
     }

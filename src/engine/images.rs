@@ -69,7 +69,7 @@ impl Engine {
         }
         self.image(wanted)
             .await?
-            .ok_or_else(|| missing(wanted, None))
+            .ok_or_else(|| missing_image(wanted, None))
     }
 
     async fn pull(&self, reference: &str, progress: impl Fn(Amount)) -> Result<()> {
@@ -91,13 +91,13 @@ impl Engine {
                 let failure = self.failure(format_args!("pull `{reference}`"), error);
                 match told {
                     Some(message) if failure.code == Code::EngineError => {
-                        missing(reference, Some(&message))
+                        missing_image(reference, Some(&message))
                     }
                     _ => failure,
                 }
             })?;
             if let Some(error) = step.error_detail.and_then(|error| error.message) {
-                return Err(missing(reference, Some(&error)));
+                return Err(missing_image(reference, Some(&error)));
             }
             // Extracting counts the same bytes again.
             if let (Some("Downloading"), Some(layer), Some(detail)) =
@@ -136,7 +136,8 @@ impl Engine {
     }
 }
 
-fn missing(reference: &str, cause: Option<&str>) -> Failure {
+/// The failure of an image that is not there, with the ways to get it.
+pub fn missing_image(reference: &str, cause: Option<&str>) -> Failure {
     let message = match cause {
         Some(cause) => {
             format!("the image `{reference}` is not there and could not be pulled: {cause}")

@@ -9,6 +9,7 @@ mod error;
 mod identity;
 mod images;
 mod logs;
+mod spec;
 mod watch;
 
 use std::time::Duration;
@@ -16,10 +17,11 @@ use std::time::Duration;
 use bollard::Docker;
 
 pub use builtin::BUILTIN;
-pub use containers::{Binding, Container, Details, Spec, shared_host_port};
+pub use containers::{Binding, Container, Details, shared_host_port};
 pub use identity::Identity;
-pub use images::Image;
+pub use images::{Image, missing_image};
 pub use logs::LogOptions;
+pub use spec::Spec;
 pub use watch::{Exit, Watch};
 
 use crate::failure::{Code, Failure, Result};

@@ -211,6 +211,19 @@ fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
     }
 }
 
+/// A pattern that stays inside the checkout.
+pub(super) fn include(pattern: &str) -> Result<String> {
+    inside("--include", Path::new(pattern))?;
+    glob::Pattern::new(pattern)
+        .map(|_| pattern.to_owned())
+        .map_err(|error| {
+            usage(
+                format!("`--include {pattern}` is no pattern: {error}"),
+                "`--include 'assets/**/*.css'`",
+            )
+        })
+}
+
 /// A path that stays inside the checkout.
 pub(super) fn inside(flag: &str, path: &Path) -> Result<PathBuf> {
     let mut clean = PathBuf::new();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use arguments::duration;
-use arguments::{checked_name, each, health_path, inside, label, usage, variables};
+use arguments::{checked_name, each, health_path, include, inside, label, usage, variables};
 
 use crate::cli;
 pub use crate::cli::{Mount, Pull};
@@ -26,6 +26,8 @@ pub struct Plan {
     pub health: Health,
     pub keep: usize,
     pub canary: bool,
+    pub if_changed: bool,
+    pub lock_wait: Duration,
     pub follow: bool,
 }
 
@@ -66,10 +68,12 @@ pub struct Container {
     pub args: Vec<String>,
     pub stop_timeout: Duration,
     pub mount: Mount,
+    /// Untracked files that the release takes along, as patterns relative to the checkout.
+    pub include: Vec<String>,
 }
 
 /// What proves a release.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     pub http: Option<String>,
     pub timeout: Duration,
@@ -137,6 +141,7 @@ impl Plan {
                 args: deploy.args.clone(),
                 stop_timeout: duration("--stop-timeout", &container.stop_timeout)?,
                 mount: container.mount,
+                include: each(&container.include, include)?,
             },
             health: Health {
                 http: release
@@ -149,6 +154,8 @@ impl Plan {
             },
             keep: usize::from(release.keep),
             canary: !release.no_canary,
+            if_changed: release.if_changed,
+            lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
         })
     }
@@ -205,7 +212,7 @@ impl Repository {
 }
 
 /// The time and four random digits: sorts by time, and two at once do not meet.
-fn fresh_id() -> String {
+pub fn fresh_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one(0) & 0xffff;
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");

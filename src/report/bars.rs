@@ -304,6 +304,20 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 self.print(&text, now);
             }
             Event::Service(service) => self.table.add(service),
+            Event::Past { past, .. } => self.table.add_past(past),
+            Event::Pruned {
+                containers,
+                releases,
+                freed,
+                pretended,
+                ..
+            } => {
+                for name in releases.iter().chain(containers) {
+                    self.print(&format!("  {}\n", clean(name)), now);
+                }
+                let text = words::pruned(containers, releases, *freed, *pretended);
+                self.print(&format!("{text}\n"), now);
+            }
             Event::Stopped {
                 container, elapsed, ..
             } => {

@@ -30,7 +30,7 @@ struct LineV1<'a> {
     /// When it happened, in Unix milliseconds; never less than on the line before.
     at: u64,
     /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
-    /// `service`: a line of `sdp status`.
+    /// `service`: a line of `sdp status`; `history`: one of its `--history`.
     kind: &'static str,
     /// `FAILED` where a stage failed; on `status`: `RUNNING`, `FAILED` or `CANCELLED`; else empty.
     state: &'a str,
@@ -83,10 +83,47 @@ enum Rest<'a> {
         repository: &'a str,
         container: &'a str,
     },
+    /// `sdp prune`: what was removed, or would be.
+    Pruned {
+        repository: &'a str,
+        containers: &'a [String],
+        releases: &'a [String],
+        /// Bytes on disk.
+        freed_bytes: u64,
+        /// Nothing was removed.
+        dry_run: bool,
+    },
+    Past(PastKeys<'a>),
     /// The last `status` of a command other than `deploy` that failed.
     Aborted {
         exit_code: u8,
     },
+}
+
+/// The keys of `sdp status --history`; `line` says it in words.
+#[derive(Serialize)]
+struct PastKeys<'a> {
+    repository: &'a str,
+    /// When it began, RFC 3339.
+    began_at: &'a str,
+    /// `deploy`, `rollback`, `stop` or `start`.
+    what: &'a str,
+    /// Who gave the command.
+    who: &'a str,
+    outcome: &'a str,
+    exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'a str>,
+}
+
+/// A release that `sdp rollback --to` takes.
+#[derive(Serialize)]
+struct KeptV1<'a> {
+    deployment_id: &'a str,
+    branch: &'a str,
+    commit: &'a str,
 }
 
 /// The keys of `sdp status`; `state` is the engine's word for the container's state.
@@ -110,6 +147,9 @@ struct ServiceKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<&'a str>,
     ports: &'a [String],
+    /// What one can go back to, newest first; only where one repository was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    releases: Vec<KeptV1<'a>>,
 }
 
 impl<'a> From<&'a Service> for ServiceKeys<'a> {
@@ -126,6 +166,15 @@ impl<'a> From<&'a Service> for ServiceKeys<'a> {
             container_id: &service.container.id,
             address: service.container.address.as_deref(),
             ports: &service.container.ports,
+            releases: service
+                .releases
+                .iter()
+                .map(|kept| KeptV1 {
+                    deployment_id: &kept.deployment,
+                    branch: &kept.branch,
+                    commit: &kept.commit.id,
+                })
+                .collect(),
         }
     }
 }
@@ -352,6 +401,42 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
             )
             .into(),
             rest: Some(Rest::Service(service.as_ref().into())),
+            ..LineV1::default()
+        },
+        Event::Past { repository, past } => LineV1 {
+            kind: "history",
+            deployment_id: &past.id,
+            line: format!("{} {}", past.what, past.outcome).into(),
+            elapsed_ms: Some(past.elapsed_ms),
+            rest: Some(Rest::Past(PastKeys {
+                repository,
+                began_at: &past.at,
+                what: &past.what,
+                who: &past.who,
+                outcome: &past.outcome,
+                exit_code: past.exit_code,
+                branch: past.branch.as_deref(),
+                commit: past.commit.as_deref(),
+            })),
+            ..LineV1::default()
+        },
+        Event::Pruned {
+            repository,
+            containers,
+            releases,
+            freed,
+            pretended,
+        } => LineV1 {
+            kind: "status",
+            state: if *pretended { "" } else { "PRUNED" },
+            line: words::pruned(containers, releases, *freed, *pretended).into(),
+            rest: Some(Rest::Pruned {
+                repository,
+                containers,
+                releases,
+                freed_bytes: *freed,
+                dry_run: *pretended,
+            }),
             ..LineV1::default()
         },
         Event::Stopped {

@@ -171,6 +171,21 @@ impl<W: Write> Show for Lines<W> {
                 self.print(Stream::Stderr, &text, now);
             }
             Event::Service(service) => self.table.add(service),
+            Event::Past { past, .. } => self.table.add_past(past),
+            Event::Pruned {
+                containers,
+                releases,
+                freed,
+                pretended,
+                ..
+            } => {
+                if !self.quiet {
+                    for name in releases.iter().chain(containers) {
+                        self.say(format_args!("  {}", clean(name)), now);
+                    }
+                    self.say(words::pruned(containers, releases, *freed, *pretended), now);
+                }
+            }
             Event::Stopped {
                 container, elapsed, ..
             } => {

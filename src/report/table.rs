@@ -1,24 +1,32 @@
-//! `sdp status` as a table.
+//! `sdp status` and its history as tables.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use tabwriter::TabWriter;
 
 use super::style::{clean, duration};
-use crate::event::Service;
+use crate::event::{Past, Service};
 
-/// The rows of the table, collected until all of them are there.
+const SERVICES: &str = "REPOSITORY\tSTATE\tUP\tBRANCH\tCOMMIT\tCONTAINER\tPORTS";
+const RELEASES: &str = "RELEASE\tBRANCH\tCOMMIT";
+const HISTORY: &str = "AT\tWHAT\tOUTCOME\tTIME\tBRANCH\tCOMMIT\tDEPLOYMENT\tBY";
+
+/// The rows of the tables, collected until all of them are there.
 #[derive(Debug, Default)]
 pub struct Table {
-    rows: Vec<String>,
+    services: Vec<String>,
+    releases: Vec<String>,
+    history: Vec<String>,
 }
 
 impl Table {
-    /// Adds a row.
+    /// Adds a service, and what one can go back to.
     pub fn add(&mut self, service: &Service) {
         let up = service.up.map_or_else(|| "-".to_owned(), duration);
         let state = match service.restarts {
             0 => service.state.clone(),
+            1 => format!("{} (1 restart)", service.state),
             restarts => format!("{} ({restarts} restarts)", service.state),
         };
         let ports = match (
@@ -29,7 +37,7 @@ impl Table {
             ([], None) => "-".to_owned(),
             (ports, _) => ports.join(", "),
         };
-        let cells = [
+        self.services.push(row(&[
             &service.repository,
             &state,
             &up,
@@ -37,20 +45,55 @@ impl Table {
             service.commit.short(),
             &service.container.name,
             &ports,
-        ];
-        self.rows
-            .push(cells.map(|cell| clean(cell).replace('\t', " ")).join("\t"));
+        ]));
+        for kept in &service.releases {
+            self.releases
+                .push(row(&[&kept.deployment, &kept.branch, kept.commit.short()]));
+        }
     }
 
-    /// The whole table with a line of headings; empty without a row.
-    pub fn text(&self) -> String {
-        if self.rows.is_empty() {
-            return String::new();
-        }
-        let mut writer = TabWriter::new(Vec::new()).padding(2);
-        let head = "REPOSITORY\tSTATE\tUP\tBRANCH\tCOMMIT\tCONTAINER\tPORTS";
-        writeln!(writer, "{head}\n{}", self.rows.join("\n")).unwrap_or_default();
-        let table = writer.into_inner().unwrap_or_default();
-        String::from_utf8_lossy(&table).into_owned()
+    /// Adds something that was done.
+    pub fn add_past(&mut self, past: &Past) {
+        let commit = past.commit.as_deref().unwrap_or("-");
+        self.history.push(row(&[
+            &past.at,
+            &past.what,
+            &past.outcome,
+            &duration(Duration::from_millis(past.elapsed_ms)),
+            past.branch.as_deref().unwrap_or("-"),
+            commit.get(..9).unwrap_or(commit),
+            &past.id,
+            &past.who,
+        ]));
     }
+
+    /// The tables with a line of headings each; empty without a row.
+    pub fn text(&self) -> String {
+        let tables = [
+            (SERVICES, &self.services),
+            (RELEASES, &self.releases),
+            (HISTORY, &self.history),
+        ];
+        let tables: Vec<String> = tables
+            .into_iter()
+            .filter(|(_, rows)| !rows.is_empty())
+            .map(|(head, rows)| table(head, rows))
+            .collect();
+        tables.join("\n")
+    }
+}
+
+fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells
+        .iter()
+        .map(|cell| clean(cell).replace('\t', " "))
+        .collect();
+    cells.join("\t")
+}
+
+fn table(head: &str, rows: &[String]) -> String {
+    let mut writer = TabWriter::new(Vec::new()).padding(2);
+    writeln!(writer, "{head}\n{}", rows.join("\n")).unwrap_or_default();
+    let table = writer.into_inner().unwrap_or_default();
+    String::from_utf8_lossy(&table).into_owned()
 }

@@ -64,6 +64,8 @@ impl Course {
             | Event::Status(_)
             | Event::Aborted { .. }
             | Event::Service(_)
+            | Event::Past { .. }
+            | Event::Pruned { .. }
             | Event::Stopped { .. } => {}
         }
     }
@@ -157,13 +159,20 @@ pub fn success(summary: &Summary, look: Look, width: Option<usize>) -> String {
         text.push_str(&fit(&line.to_string(), width, look.ellipsis()));
         text.push('\n');
     };
-    let mut headline = look.paint.paint(Tone::Good, "deployed").to_string();
+    let word = match summary.outcome {
+        Outcome::Unchanged => "unchanged",
+        _ => "deployed",
+    };
+    let mut headline = look.paint.paint(Tone::Good, word).to_string();
     if let Some(branch) = &summary.branch {
         write!(headline, " {}", clean(branch)).ok();
     }
     if let Some(commit) = &summary.commit {
         let id = look.paint.paint(Tone::Careful, commit.short());
-        write!(headline, " {id} \"{}\"", clean(&commit.subject)).ok();
+        write!(headline, " {id}").ok();
+        if !commit.subject.is_empty() {
+            write!(headline, " \"{}\"", clean(&commit.subject)).ok();
+        }
     }
     line(&headline);
     let mut row = |name: &str, value: &str| {
@@ -260,6 +269,21 @@ pub fn stopped(container: &str, elapsed: Option<Duration>) -> String {
     }
 }
 
+/// What `sdp prune` did, or would do.
+pub fn pruned(containers: &[String], releases: &[String], freed: u64, pretended: bool) -> String {
+    let verb = if pretended { "would remove" } else { "removed" };
+    let plural = |count: usize, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    };
+    format!(
+        "{verb} {} and {} ({})",
+        plural(releases.len(), "release"),
+        plural(containers.len(), "container"),
+        style::size(freed)
+    )
+}
+
 /// One sentence on what serves now. It says no more than the summary knows: without a container in
 /// it, either nothing was deployed before or the deployment ended before anybody looked.
 fn serving(summary: &Summary, course: &Course) -> Option<String> {
@@ -267,7 +291,7 @@ fn serving(summary: &Summary, course: &Course) -> Option<String> {
     let gap = summary.downtime.filter(|d| !d.is_zero()).map(duration);
     match (summary.outcome, container) {
         (Outcome::FailedDown, _) => Some("nothing serves now".to_owned()),
-        (Outcome::Deployed, Some(name)) => Some(format!("`{name}` serves")),
+        (Outcome::Deployed | Outcome::Unchanged, Some(name)) => Some(format!("`{name}` serves")),
         (_, Some(name)) => Some(match gap {
             Some(gap) => format!("`{name}` serves again, after a gap of {gap}"),
             None => format!("`{name}` still serves"),

@@ -35,28 +35,33 @@ pub async fn build(
     output: &Path,
 ) -> Result<Binary> {
     let (directory, pattern) = module(&repository.path, plan)?;
+    let scratch = output.with_file_name("tmp");
+    std::fs::create_dir_all(&scratch).map_err(|error| {
+        Failure::io(
+            Code::BuildFailed,
+            format_args!("create `{}`", scratch.display()),
+            error,
+        )
+    })?;
     let target = Target {
         directory: &directory,
+        scratch: &scratch,
         os: &platform.os,
         arch: &platform.arch,
     };
-    let mains = toolchain
-        .main_packages(target, plan, &pattern, &cx.interrupt)
-        .await?;
-    let package = choose(&mains, &directory, &repository.name, &pattern)?;
-
-    if let Some(parent) = output.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            Failure::io(
-                Code::BuildFailed,
-                format_args!("create `{}`", parent.display()),
-                error,
-            )
-        })?;
-    }
-    toolchain
-        .build(target, plan, &package, output, &cx.events, &cx.interrupt)
-        .await?;
+    let built = async {
+        let mains = toolchain
+            .main_packages(target, plan, &pattern, &cx.interrupt)
+            .await?;
+        let package = choose(&mains, &directory, &repository.name, &pattern)?;
+        toolchain
+            .build(target, plan, &package, output, &cx.events, &cx.interrupt)
+            .await?;
+        Ok(package)
+    };
+    let built: Result<String> = built.await;
+    std::fs::remove_dir_all(&scratch).ok();
+    let package = built?;
     let interpreter = examine(output, &platform.arch)?;
     let size = std::fs::metadata(output).map_or(0, |file| file.len());
     cx.events.note(format!(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use super::build::Binary;
-use crate::engine::{Container, Identity, Image, Spec};
+use crate::engine::{Identity, Image, Spec};
 use crate::event::Commit;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
@@ -30,6 +30,7 @@ pub fn prepare(
     origin: Origin<'_>,
     binary: &Binary,
     image: &Image,
+    settings: String,
 ) -> Result<Spec> {
     let repository = &plan.repository;
     if let Some(interpreter) = &binary.interpreter
@@ -45,6 +46,7 @@ pub fn prepare(
         Mount::Release => store.write(
             &plan.id,
             &origin.git.tracked_files()?,
+            &plan.container.include,
             &binary.path,
             &repository.name,
         )?,
@@ -65,6 +67,9 @@ pub fn prepare(
             commit: origin.commit.id.clone(),
             release,
             port: plan.container.port,
+            health: plan.health.clone(),
+            stop_timeout: plan.container.stop_timeout,
+            settings,
             canary: false,
         },
         labels: plan.container.labels.clone(),
@@ -76,7 +81,6 @@ pub fn prepare(
         source_read_only: plan.container.mount == Mount::Release,
         network: plan.container.network.clone(),
         restart: true,
-        stop_timeout: plan.container.stop_timeout,
     })
 }
 
@@ -90,26 +94,5 @@ pub fn container_name(plan: &Plan) -> String {
 /// # Errors
 /// `port_taken`, `start_failed`, and those of any call to the engine.
 pub async fn start(cx: &Context, handover: &mut Handover<'_>, canary: bool) -> Result<Started> {
-    let started = handover.start(canary, &cx.interrupt, &cx.events).await?;
-    let name = &started.candidate.name;
-    cx.events.note(if started.is_canary {
-        format!("{name}, as a host port is in use")
-    } else {
-        name.clone()
-    });
-    Ok(started)
-}
-
-/// The running containers that this deployment replaces: those of this checkout.
-pub fn formers(containers: &[Container], plan: &Plan) -> Vec<Container> {
-    containers
-        .iter()
-        .filter(|container| {
-            container.running
-                && container.identity.as_ref().is_some_and(|identity| {
-                    !identity.canary && identity.path == plan.repository.path
-                })
-        })
-        .cloned()
-        .collect()
+    handover.start(canary, &cx.interrupt, &cx.events).await
 }

@@ -1,20 +1,32 @@
 //! What lies in `.sdp/`: the lock, the releases, and the program that go keeps up to date.
 
-use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
+pub mod history;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
+use crate::event::Emitter;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Tracked};
+use crate::interrupt::Interrupt;
+use crate::plan::Repository;
+use writer::Writer;
 
 /// The name of sdp's directory in a checkout.
 pub const DIRECTORY: &str = ".sdp";
+
+const UNDERWAY: &str = "handover.json";
+
+/// The kernel tells nobody that a lock is free without keeping a thread waiting for it.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// sdp's directory in a checkout, with the lock held: nobody else deploys there.
 #[derive(Debug)]
@@ -22,6 +34,17 @@ pub struct Store {
     directory: PathBuf,
     /// The kernel lets go of it when the process ends, however it ends.
     _lock: File,
+}
+
+/// A hand-over that has begun; what is there when a command starts was cut by a kill.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Underway {
+    /// The name of the container that was to serve.
+    pub incoming: String,
+    /// It was made for this hand-over, and goes if it fails.
+    pub is_new: bool,
+    /// The names of the containers that served.
+    pub formers: Vec<String>,
 }
 
 /// Who holds the lock; for whoever meets it.
@@ -75,9 +98,7 @@ impl Store {
         let holder = Holder {
             pid: std::process::id(),
             deployment: deployment.to_owned(),
-            since: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
+            since: history::time(jiff::Timestamp::now()),
         };
         let text = serde_json::to_vec(&holder).map_err(anyhow::Error::from)?;
         lock.set_len(0)
@@ -87,6 +108,78 @@ impl Store {
             directory,
             _lock: lock,
         })
+    }
+
+    /// Takes the lock of a checkout that has been deployed from.
+    ///
+    /// # Errors
+    /// `not_deployed`, and those of [`Store::lock`].
+    pub fn of(repository: &Repository, what: &str) -> Result<Store> {
+        if repository.path.join(DIRECTORY).is_dir() {
+            return Store::lock(&repository.path, what);
+        }
+        let message = format!("nothing of `{}` is deployed here", repository.name);
+        Err(Failure::new(Code::NotDeployed, message).hint("`sdp status` lists what is"))
+    }
+
+    /// Takes the lock, and waits for it up to `wait`.
+    ///
+    /// # Errors
+    /// Those of [`Store::lock`], or the interruption.
+    pub async fn wait(
+        checkout: &Path,
+        deployment: &str,
+        wait: Duration,
+        emitter: &Emitter,
+        interrupt: &Interrupt,
+    ) -> Result<Store> {
+        let until = Instant::now() + wait;
+        let mut told = false;
+        loop {
+            match Store::lock(checkout, deployment) {
+                Err(failure) if failure.code == Code::Locked && Instant::now() < until => {
+                    if !told {
+                        emitter.warn(format!("{failure}; waiting for it"), None);
+                        told = true;
+                    }
+                }
+                locked => return locked,
+            }
+            tokio::select! {
+                signal = interrupt.cancelled() => return Err(signal.into()),
+                () = sleep(LOCK_POLL) => {}
+            }
+        }
+    }
+
+    /// Writes down a hand-over before anything of it is done.
+    ///
+    /// # Errors
+    /// `disk_full`, `permission_denied`.
+    pub fn begin(&self, underway: &Underway) -> Result<()> {
+        let text = serde_json::to_vec(underway).map_err(anyhow::Error::from)?;
+        write_atomically(&self.directory.join(UNDERWAY), &text)
+    }
+
+    /// The hand-over is complete, or taken back.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub fn end(&self) -> Result<()> {
+        let path = self.directory.join(UNDERWAY);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io(format_args!("remove `{}`", path.display()), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The hand-over that a killed command left. One that cannot be read was never begun: the file
+    /// is renamed into place when it is complete.
+    pub fn underway(&self) -> Option<Underway> {
+        let text = fs::read(self.directory.join(UNDERWAY)).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Where go builds to: one place per repository, so that it finds its last result up to date.
@@ -108,6 +201,7 @@ impl Store {
     /// # Errors
     /// `permission_denied` and the like.
     pub fn sweep(&self) -> Result<usize> {
+        fs::remove_dir_all(self.directory.join("build").join("tmp")).ok();
         let mut swept = 0;
         for name in self.names()? {
             if name.starts_with('.') {
@@ -145,21 +239,28 @@ impl Store {
             .collect()
     }
 
-    /// Removes a release.
+    /// Removes a release and tells how many bytes of the disk that freed: hard links to files of
+    /// other releases free nothing.
     ///
     /// # Errors
     /// `permission_denied` and the like.
-    pub fn remove(&self, id: &str) -> Result<()> {
+    pub fn remove(&self, id: &str) -> Result<u64> {
         let path = self.release(id);
+        let freed = allocated(&path);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(format_args!("remove `{}`", path.display()), error))
             }
-            _ => Ok(()),
+            _ => Ok(freed),
         }
     }
 
-    /// Writes a release: the checkout's tracked files and the program.
+    /// What removing a release would free, in bytes on disk.
+    pub fn size(&self, id: &str) -> u64 {
+        allocated(&self.release(id))
+    }
+
+    /// Writes a release: the checkout's tracked files, those that `include` matches, and the program.
     ///
     /// A file whose size, mode and time are those of the newest release's is a hard link to it:
     /// git gives a changed file a new time, and nobody writes into a release.
@@ -170,6 +271,7 @@ impl Store {
         &self,
         id: &str,
         files: &[Tracked],
+        include: &[String],
         binary: &Path,
         repository: &str,
     ) -> Result<PathBuf> {
@@ -179,6 +281,9 @@ impl Store {
         let checkout = self.directory.parent().unwrap_or(&self.directory);
         let written = Writer::new(&temporary, former.as_deref()).and_then(|mut writer| {
             for file in files {
+                writer.copy(checkout, &file.path, file.kind)?;
+            }
+            for file in included(checkout, include, files)? {
                 writer.copy(checkout, &file.path, file.kind)?;
             }
             writer.file(binary, Path::new(&program(repository)), 0o755)
@@ -208,6 +313,62 @@ impl Store {
     }
 }
 
+/// The untracked files that the patterns match. A directory stands for all that is in it; git's and
+/// sdp's own directories are never taken along, nor is what a link leads to outside the checkout.
+fn included(checkout: &Path, patterns: &[String], tracked: &[Tracked]) -> Result<Vec<Tracked>> {
+    let mut found = BTreeMap::new();
+    for pattern in patterns {
+        let within = glob::Pattern::escape(&checkout.to_string_lossy());
+        let matches = |pattern: &str| {
+            glob::glob(&format!("{within}/{pattern}"))
+                .into_iter()
+                .flatten()
+                .flatten()
+        };
+        let before = found.len();
+        let mut any = false;
+        for path in matches(pattern).chain(matches(&format!("{pattern}/**/*"))) {
+            let inside = path.parent().and_then(|parent| parent.canonicalize().ok());
+            if !inside.is_some_and(|parent| parent.starts_with(checkout)) {
+                continue;
+            }
+            let Ok(relative) = path.strip_prefix(checkout) else {
+                continue;
+            };
+            if relative.components().any(|part| {
+                [".git", DIRECTORY]
+                    .iter()
+                    .any(|own| part.as_os_str() == *own)
+            }) {
+                continue;
+            }
+            let Ok(kind) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            any = true;
+            let kind = match kind {
+                kind if kind.is_symlink() => git::Kind::Symlink,
+                kind if kind.is_file() && kind.mode() & 0o100 != 0 => git::Kind::Executable,
+                kind if kind.is_file() => git::Kind::File,
+                _ => continue,
+            };
+            found.insert(relative.to_owned(), kind);
+        }
+        if !any && found.len() == before {
+            let message = format!("`--include {pattern}` matches no file of the checkout");
+            return Err(Failure::new(Code::StartFailed, message)
+                .hint(format!("`ls {}` shows what is there", checkout.display())));
+        }
+    }
+    for file in tracked {
+        found.remove(&file.path);
+    }
+    Ok(found
+        .into_iter()
+        .map(|(path, kind)| Tracked { path, kind })
+        .collect())
+}
+
 /// The program's file name in a release.
 pub fn program(repository: &str) -> String {
     format!("app-{repository}")
@@ -225,112 +386,29 @@ pub fn place_in_checkout(checkout: &Path, binary: &Path, repository: &str) -> Re
         .map_err(|error| io(format_args!("write `{}`", target.display()), error))
 }
 
-/// Fills one release directory.
-struct Writer<'a> {
-    root: &'a Path,
-    former: Option<&'a Path>,
-    /// The directories made so far; nothing is written anywhere else.
-    directories: HashSet<PathBuf>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(root: &'a Path, former: Option<&'a Path>) -> Result<Writer<'a>> {
-        fs::create_dir_all(root.parent().unwrap_or(root))
-            .and_then(|()| fs::create_dir(root))
-            .and_then(|()| fs::set_permissions(root, Permissions::from_mode(0o755)))
-            .map_err(|error| io(format_args!("create `{}`", root.display()), error))?;
-        Ok(Writer {
-            root,
-            former,
-            directories: HashSet::from([PathBuf::new()]),
-        })
-    }
-
-    fn copy(&mut self, checkout: &Path, path: &Path, kind: git::Kind) -> Result<()> {
-        if !path
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
-        {
-            return Err(Failure::new(
-                Code::StartFailed,
-                format!(
-                    "the commit has a file `{}`, which leaves the release",
-                    path.display()
-                ),
-            ));
-        }
-        match kind {
-            git::Kind::Submodule => self.directory(path),
-            git::Kind::Symlink => {
-                self.parent(path)?;
-                fs::read_link(checkout.join(path))
-                    .and_then(|link| std::os::unix::fs::symlink(link, self.root.join(path)))
-                    .map_err(|error| io(format_args!("copy the link `{}`", path.display()), error))
-            }
-            git::Kind::File => self.file(&checkout.join(path), path, 0o644),
-            git::Kind::Executable => self.file(&checkout.join(path), path, 0o755),
-        }
-    }
-
-    fn file(&mut self, source: &Path, path: &Path, mode: u32) -> Result<()> {
-        self.parent(path)?;
-        let target = self.root.join(path);
-        let what = || format!("copy `{}` into the release", path.display());
-        let attributes = fs::metadata(source).map_err(|error| io(what(), error))?;
-        if let Some(former) = self.former.map(|former| former.join(path))
-            && fs::symlink_metadata(&former).is_ok_and(|former| {
-                former.is_file()
-                    && former.len() == attributes.len()
-                    && (former.mtime(), former.mtime_nsec())
-                        == (attributes.mtime(), attributes.mtime_nsec())
-                    && former.mode() & 0o777 == mode
-            })
-            && fs::hard_link(&former, &target).is_ok()
-        {
-            return Ok(());
-        }
-        let copy = || {
-            // The program replaces a tracked file of its name, as `go build -o` would.
-            match fs::remove_file(&target) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            fs::copy(source, &target)?;
-            let copied = OpenOptions::new().write(true).open(&target);
-            // The source's mode may forbid to open the copy for writing.
-            let copied = copied.or_else(|_| File::open(&target))?;
-            copied.set_permissions(Permissions::from_mode(mode))?;
-            copied.set_times(FileTimes::new().set_modified(attributes.modified()?))
-        };
-        copy().map_err(|error| io(what(), error))
-    }
-
-    fn parent(&mut self, path: &Path) -> Result<()> {
-        path.parent()
-            .map_or(Ok(()), |parent| self.directory(parent))
-    }
-
-    /// Makes a directory and those above it. One that is there but was not made here (through a link
-    /// in the commit) is an error.
-    fn directory(&mut self, path: &Path) -> Result<()> {
-        if self.directories.contains(path) {
-            return Ok(());
-        }
-        self.parent(path)?;
-        let target = self.root.join(path);
-        fs::create_dir(&target)
-            .and_then(|()| fs::set_permissions(&target, Permissions::from_mode(0o755)))
-            .map_err(|error| io(format_args!("create `{}`", target.display()), error))?;
-        self.directories.insert(path.to_owned());
-        Ok(())
-    }
-}
-
 fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, content)
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| io(format_args!("write `{}`", path.display()), error))
+}
+
+/// The bytes on disk that go with this file or directory.
+fn allocated(path: &Path) -> u64 {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return 0;
+    };
+    let own = if found.is_dir() || found.nlink() == 1 {
+        found.blocks() * 512
+    } else {
+        0
+    };
+    let inside = fs::read_dir(path).into_iter().flatten().flatten();
+    if found.is_dir() {
+        own + inside.map(|entry| allocated(&entry.path())).sum::<u64>()
+    } else {
+        own
+    }
 }
 
 fn locked(checkout: &Path, text: &str) -> Failure {

@@ -1,0 +1,151 @@
+//! What a container is to be like, in the engine's terms.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, Mount, MountType, PortBinding,
+    PortMap, RestartPolicy, RestartPolicyNameEnum,
+};
+
+use super::identity::{CANARY, Identity};
+use crate::plan::{Publish, Volume};
+
+/// What a container is to be like.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub name: String,
+    pub identity: Identity,
+    pub labels: Vec<(String, String)>,
+    pub image: String,
+    pub command: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub publish: Vec<Publish>,
+    pub volumes: Vec<Volume>,
+    pub source_read_only: bool,
+    pub network: Option<String>,
+    pub restart: bool,
+}
+
+impl Spec {
+    pub(super) fn body(&self) -> ContainerCreateBody {
+        let mut labels: HashMap<String, String> = self.labels.iter().cloned().collect();
+        labels.extend(self.identity.labels());
+        let bind = |source: String, target: String, read_only| Mount {
+            typ: Some(if source.starts_with('/') {
+                MountType::BIND
+            } else {
+                MountType::VOLUME
+            }),
+            source: Some(source),
+            target: Some(target),
+            read_only: Some(read_only),
+            ..Mount::default()
+        };
+        let source = self.identity.release.to_string_lossy().into_owned();
+        let mut mounts = vec![bind(source, "/src".to_owned(), self.source_read_only)];
+        mounts.extend(self.volumes.iter().map(|volume| {
+            bind(
+                volume.source.clone(),
+                volume.target.clone(),
+                volume.read_only,
+            )
+        }));
+
+        let mut exposed = vec![format!("{}/tcp", self.identity.port)];
+        let mut ports = PortMap::new();
+        for publish in &self.publish {
+            let port = format!("{}/{}", publish.port, publish.protocol);
+            if !exposed.contains(&port) {
+                exposed.push(port.clone());
+            }
+            ports
+                .entry(port)
+                .or_default()
+                .get_or_insert_default()
+                .push(PortBinding {
+                    host_ip: publish.ip.clone(),
+                    host_port: publish.host.map(|port| port.to_string()),
+                });
+        }
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            cmd: Some(self.command.clone()),
+            env: Some(
+                self.env
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect(),
+            ),
+            working_dir: Some("/src".to_owned()),
+            exposed_ports: Some(exposed),
+            labels: Some(labels),
+            stop_timeout: i64::try_from(self.identity.stop_timeout.as_secs()).ok(),
+            host_config: Some(HostConfig {
+                // `binds` would create a missing source as an empty directory.
+                mounts: Some(mounts),
+                port_bindings: Some(ports),
+                network_mode: self.network.clone(),
+                restart_policy: Some(restart_policy(self.restart)),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+}
+
+/// The canary of a container that exists.
+pub(super) fn canary_body(found: ContainerInspectResponse) -> ContainerCreateBody {
+    let config = found.config.unwrap_or_default();
+    let mut labels = config.labels.unwrap_or_default();
+    labels.insert(CANARY.to_owned(), "true".to_owned());
+    ContainerCreateBody {
+        image: config.image,
+        cmd: config.cmd,
+        entrypoint: config.entrypoint,
+        env: config.env,
+        user: config.user,
+        working_dir: config.working_dir,
+        exposed_ports: config.exposed_ports,
+        labels: Some(labels),
+        stop_timeout: config.stop_timeout,
+        host_config: found.host_config.map(|host| HostConfig {
+            port_bindings: None,
+            restart_policy: Some(restart_policy(false)),
+            ..host
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn restart_policy(restart: bool) -> RestartPolicy {
+    RestartPolicy {
+        name: Some(if restart {
+            RestartPolicyNameEnum::UNLESS_STOPPED
+        } else {
+            RestartPolicyNameEnum::NO
+        }),
+        maximum_retry_count: None,
+    }
+}
+
+/// The ports of a container that exists, as it was told to publish them.
+pub(super) fn publish_of_map(ports: PortMap) -> Vec<Publish> {
+    ports
+        .into_iter()
+        .flat_map(|(port, bindings)| {
+            bindings.into_iter().flatten().filter_map(move |binding| {
+                let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
+                Some(Publish {
+                    ip: binding.host_ip.filter(|ip| !ip.is_empty()),
+                    host: binding.host_port.and_then(|port| port.parse().ok()),
+                    port: number.parse().ok()?,
+                    protocol: match protocol {
+                        "udp" => "udp",
+                        "sctp" => "sctp",
+                        _ => "tcp",
+                    },
+                })
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,34 @@
+//! `sdp prune`: old releases, their containers, and releases whose container is gone.
+
+use crate::engine::Engine;
+use crate::event::{Emitter, Event};
+use crate::failure::Result;
+use crate::plan::Repository;
+use crate::release::Store;
+use crate::upkeep;
+
+/// Removes all but the newest `keep` releases, or only tells what that would be.
+///
+/// # Errors
+/// `not_deployed`, `locked`, and those of the engine and the file system.
+pub async fn prune(
+    engine: &Engine,
+    repository: &Repository,
+    keep: usize,
+    pretend: bool,
+    emitter: &Emitter,
+) -> Result<()> {
+    let store = Store::of(repository, "prune")?;
+    if !pretend {
+        upkeep::recover(engine, &store, repository, emitter).await?;
+    }
+    let cleared = upkeep::retire(engine, &store, repository, keep, pretend).await?;
+    emitter.emit(Event::Pruned {
+        repository: repository.name.clone(),
+        containers: cleared.containers,
+        releases: cleared.releases,
+        freed: cleared.freed,
+        pretended: pretend,
+    });
+    Ok(())
+}

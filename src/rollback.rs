@@ -1,0 +1,198 @@
+//! `sdp rollback`: an earlier release's container serves again; no git, no build. And `sdp start`,
+//! which is the same for what `sdp stop` stopped.
+
+use std::rc::Rc;
+
+use crate::engine::{Container, Engine, Identity};
+use crate::event::{Commit, Emitter, Stage};
+use crate::failure::{Code, Failure, Result};
+use crate::handover::{Handover, Incoming};
+use crate::interrupt::Interrupt;
+use crate::plan::Repository;
+use crate::release::Store;
+use crate::run::{self, Ended, Ending, Run};
+use crate::upkeep;
+
+/// What to go back to.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal<'a> {
+    /// The newest release before the one that serves.
+    Previous,
+    /// This deployment's release.
+    Deployment(&'a str),
+    /// What ran last, if nothing runs.
+    Last,
+}
+
+/// Hands over to a container that was kept. One that fails leaves what serves as it is.
+pub async fn rollback(
+    goal: Goal<'_>,
+    canary: bool,
+    repository: &Repository,
+    engine: &Engine,
+    emitter: &Emitter,
+    interrupt: &Interrupt,
+) -> Ended {
+    let what = if matches!(goal, Goal::Last) {
+        "start"
+    } else {
+        "rollback"
+    };
+    let id = match goal {
+        Goal::Deployment(id) => id,
+        Goal::Previous | Goal::Last => "",
+    };
+    let mut run = Run::begin(what, id, repository, emitter, interrupt);
+    let result = hand_over(&mut run, goal, canary, repository, engine).await;
+    run.end(Some(engine), result).await
+}
+
+async fn hand_over(
+    run: &mut Run<'_>,
+    goal: Goal<'_>,
+    canary: bool,
+    repository: &Repository,
+    engine: &Engine,
+) -> Result<Ending> {
+    let store = Store::of(repository, "rollback")?;
+    let store = Rc::clone(run.store.insert(Rc::new(store)));
+    let containers = upkeep::recover(engine, &store, repository, run.emitter).await?;
+    let serving = run::serving(&containers);
+    if let (Goal::Last, [running, ..]) = (goal, serving.as_slice()) {
+        run.about(running.identity.as_ref());
+        return Ok(Ending::Unchanged(Box::new(running.clone())));
+    }
+    let (container, identity) = choose(engine, goal, repository, &containers, &serving).await?;
+    run.about(Some(&identity));
+    if let Some(running) = serving.iter().find(|running| running.id == container.id) {
+        return Ok(Ending::Unchanged(Box::new(running.clone())));
+    }
+    if !identity.release.is_dir() {
+        let message = format!("the release `{}` is gone", identity.release.display());
+        return Err(Failure::new(Code::NoRelease, message).hint(others(&containers)));
+    }
+    let details = engine
+        .inspect(&container.id)
+        .await?
+        .ok_or_else(|| not_deployed(repository))?;
+    let port = identity.port;
+    let incoming = Incoming::Kept {
+        container,
+        identity,
+        publish: details.publish,
+    };
+    let mut handover = Handover::new(engine, &store, incoming, serving);
+    let started = run
+        .stage(Stage::Start, async |cx| {
+            handover.start(canary, &cx.interrupt, &cx.events).await
+        })
+        .await;
+    let handed = match started {
+        Ok(started) => {
+            run.stage(Stage::Health, async |cx| {
+                handover.finish(started, &cx.interrupt, &cx.events).await
+            })
+            .await
+        }
+        Err(failure) => Err(failure),
+    };
+    run.downtime = Some(handover.downtime());
+    Ok(Ending::Handed {
+        handed: handed?,
+        port,
+    })
+}
+
+async fn choose(
+    engine: &Engine,
+    goal: Goal<'_>,
+    repository: &Repository,
+    containers: &[Container],
+    serving: &[Container],
+) -> Result<(Container, Identity)> {
+    let chosen = match goal {
+        Goal::Deployment(id) => containers.iter().find(|container| {
+            container
+                .identity
+                .as_ref()
+                .is_some_and(|identity| identity.deployment == id)
+        }),
+        Goal::Previous => {
+            let newest = serving
+                .first()
+                .or(containers.first())
+                .map(|container| container.created);
+            containers
+                .iter()
+                .find(|other| !other.running && Some(other.created) < newest)
+        }
+        Goal::Last => {
+            let mut last: Option<(&Container, String)> = None;
+            for container in containers {
+                let Some(details) = engine.inspect(&container.id).await? else {
+                    continue;
+                };
+                if last
+                    .as_ref()
+                    .is_none_or(|(_, finished)| details.finished_at > *finished)
+                {
+                    last = Some((container, details.finished_at));
+                }
+            }
+            last.map(|(container, _)| container)
+        }
+    };
+    if let Some(container) = chosen
+        && let Some(identity) = &container.identity
+    {
+        return Ok((container.clone(), identity.clone()));
+    }
+    if containers.is_empty() {
+        return Err(not_deployed(repository));
+    }
+    let message = match goal {
+        Goal::Deployment(id) => format!("there is no release `{id}` of `{}`", repository.name),
+        Goal::Previous | Goal::Last => {
+            format!(
+                "there is no earlier release of `{}` to go back to",
+                repository.name
+            )
+        }
+    };
+    Err(Failure::new(Code::NoRelease, message).hint(others(containers)))
+}
+
+fn others(containers: &[Container]) -> String {
+    let ids: Vec<&str> = containers
+        .iter()
+        .filter_map(|container| container.identity.as_ref())
+        .filter(|identity| identity.release.is_dir())
+        .map(|identity| identity.deployment.as_str())
+        .collect();
+    match ids.as_slice() {
+        [] => "`sdp deploy` makes a new one".to_owned(),
+        ids => format!("`--to ID` takes one of {}", ids.join(", ")),
+    }
+}
+
+fn not_deployed(repository: &Repository) -> Failure {
+    Failure::new(
+        Code::NotDeployed,
+        format!("nothing of `{}` is deployed here", repository.name),
+    )
+    .hint("`sdp status` lists what is")
+}
+
+impl Run<'_> {
+    fn about(&mut self, identity: Option<&Identity>) {
+        if let Some(identity) = identity {
+            self.id.clone_from(&identity.deployment);
+            self.branch = Some(identity.branch.clone());
+            let id = identity.commit.clone();
+            self.commit = Some(Commit {
+                id,
+                subject: String::new(),
+            });
+        }
+    }
+}

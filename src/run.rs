@@ -1,0 +1,297 @@
+//! What a deployment and a rollback have in common: stages with their times, one last word, and a
+//! line of history.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::engine::{Binding, Container, Details, Engine};
+use crate::event::{Commit, Emitter, Event, Outcome, Past, Running, Stage, State, Summary};
+use crate::failure::{Code, Failure, Result};
+use crate::handover::Handed;
+use crate::interrupt::Interrupt;
+use crate::plan::Repository;
+use crate::release::{Store, history};
+use crate::stage::Context;
+use crate::upkeep;
+
+/// What a run ended with that did not fail.
+#[derive(Debug)]
+pub enum Ending {
+    /// Another container serves now. The port is the program's.
+    Handed { handed: Handed, port: u16 },
+    /// What serves is what was asked for.
+    Unchanged(Box<Container>),
+}
+
+/// What is left to do after a run: which container to follow, and what to exit with.
+#[derive(Debug)]
+pub struct Ended {
+    pub exit_code: u8,
+    /// The id of the container that serves; `None` if the run failed.
+    pub container: Option<String>,
+}
+
+/// A run and what is known of it so far.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub emitter: &'a Emitter,
+    pub interrupt: &'a Interrupt,
+    pub branch: Option<String>,
+    pub commit: Option<Commit>,
+    pub downtime: Option<Duration>,
+    /// Held from the moment when something may change.
+    pub store: Option<Rc<Store>>,
+    what: &'static str,
+    /// The deployment that the run is about.
+    pub id: String,
+    repository: &'a Repository,
+    at: Timestamp,
+    begun: Instant,
+    times: Vec<(Stage, Duration)>,
+}
+
+impl<'a> Run<'a> {
+    /// Begins a run; `what` is its name in the history, `id` the deployment that it is about, as far
+    /// as that is known yet.
+    pub fn begin(
+        what: &'static str,
+        id: &str,
+        repository: &'a Repository,
+        emitter: &'a Emitter,
+        interrupt: &'a Interrupt,
+    ) -> Run<'a> {
+        Run {
+            emitter,
+            interrupt,
+            branch: None,
+            commit: None,
+            downtime: None,
+            store: None,
+            what,
+            id: id.to_owned(),
+            repository,
+            at: Timestamp::now(),
+            begun: Instant::now(),
+            times: Vec::new(),
+        }
+    }
+
+    /// Tells a stage's beginning and end, and keeps its time. A stage that begins always runs, so
+    /// that what the former one started is taken back by it: an interruption is its own affair.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn stage<T>(
+        &mut self,
+        stage: Stage,
+        work: impl AsyncFnOnce(Context) -> Result<T>,
+    ) -> Result<T> {
+        self.emitter.emit(Event::Started(stage));
+        let begun = Instant::now();
+        let cx = Context {
+            events: self.emitter.stage(stage),
+            interrupt: self.interrupt.clone(),
+        };
+        let result = work(cx).await;
+        let elapsed = begun.elapsed();
+        self.times.push((stage, elapsed));
+        match result {
+            Ok(product) => {
+                self.emitter.emit(Event::Finished { stage, elapsed });
+                Ok(product)
+            }
+            Err(mut failure) => {
+                failure.stage = Some(stage);
+                let problem = failure.problem();
+                self.emitter.emit(Event::Failed {
+                    stage,
+                    elapsed,
+                    problem,
+                });
+                Err(failure)
+            }
+        }
+    }
+
+    /// Says the last word, and writes it into the history.
+    pub async fn end(self, engine: Option<&Engine>, result: Result<Ending>) -> Ended {
+        let (summary, container) = match result {
+            Ok(Ending::Handed { handed, port }) => {
+                let summary = Summary {
+                    replaced: handed.replaced.first().cloned(),
+                    container: Some(running(
+                        &handed.name,
+                        &handed.id,
+                        &handed.proof.details,
+                        port,
+                    )),
+                    ..self.summary(State::Running, Outcome::Deployed)
+                };
+                (summary, Some(handed.id))
+            }
+            Ok(Ending::Unchanged(container)) => {
+                let summary = self.summary(State::Running, Outcome::Unchanged);
+                let serving = match engine {
+                    Some(engine) => describe(engine, &container).await,
+                    None => Serving::Unknown,
+                };
+                (serving.into_summary(summary), Some(container.id))
+            }
+            Err(failure) => {
+                let serving = match engine {
+                    Some(engine) => what_serves(engine, self.repository).await,
+                    None => Serving::Unknown,
+                };
+                (serving.into_summary(self.defeat(&failure)), None)
+            }
+        };
+        self.remember(&summary);
+        let exit_code = summary.exit_code;
+        self.emitter.emit(Event::Status(Box::new(summary)));
+        Ended {
+            exit_code,
+            container,
+        }
+    }
+
+    fn defeat(&self, failure: &Failure) -> Summary {
+        let (state, outcome) = match failure.code {
+            Code::Interrupted | Code::Terminated => (State::Cancelled, Outcome::Cancelled),
+            Code::FormerLost => (State::Failed, Outcome::FailedDown),
+            Code::Locked => (State::Failed, Outcome::Locked),
+            _ => (State::Failed, Outcome::FailedOldServing),
+        };
+        Summary {
+            exit_code: failure.exit_code(),
+            problem: Some(failure.problem()),
+            ..self.summary(state, outcome)
+        }
+    }
+
+    fn summary(&self, state: State, outcome: Outcome) -> Summary {
+        Summary {
+            state,
+            outcome,
+            exit_code: 0,
+            elapsed: self.begun.elapsed(),
+            branch: self.branch.clone(),
+            commit: self.commit.clone(),
+            container: None,
+            nothing_runs: false,
+            replaced: None,
+            downtime: self.downtime,
+            stages: self.times.clone(),
+            problem: None,
+        }
+    }
+
+    /// A run that never held the lock changed nothing and leaves no line.
+    fn remember(&self, summary: &Summary) {
+        let Some(store) = &self.store else { return };
+        let remembered = store.remember(&Past {
+            at: history::time(self.at),
+            what: self.what.to_owned(),
+            id: self.id.clone(),
+            who: history::who(),
+            branch: self.branch.clone(),
+            commit: self.commit.as_ref().map(|commit| commit.id.clone()),
+            outcome: summary.outcome.name().to_owned(),
+            exit_code: summary.exit_code,
+            elapsed_ms: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        if let Err(failure) = remembered {
+            self.emitter.warn(failure.to_string(), failure.hint);
+        }
+    }
+}
+
+/// What serves after a run that failed.
+enum Serving {
+    This(Running),
+    Nothing,
+    /// The engine could not be asked.
+    Unknown,
+}
+
+impl Serving {
+    fn into_summary(self, summary: Summary) -> Summary {
+        let nothing_runs = matches!(self, Serving::Nothing);
+        let container = match self {
+            Serving::This(running) => Some(running),
+            Serving::Nothing | Serving::Unknown => None,
+        };
+        Summary {
+            container,
+            nothing_runs,
+            ..summary
+        }
+    }
+}
+
+async fn what_serves(engine: &Engine, repository: &Repository) -> Serving {
+    match upkeep::containers(engine, repository).await {
+        Ok(containers) => match serving(&containers).first() {
+            Some(container) => describe(engine, container).await,
+            None => Serving::Nothing,
+        },
+        Err(_) => Serving::Unknown,
+    }
+}
+
+async fn describe(engine: &Engine, container: &Container) -> Serving {
+    match engine.inspect(&container.id).await {
+        Ok(Some(details)) => {
+            let port = container
+                .identity
+                .as_ref()
+                .map_or(0, |identity| identity.port);
+            Serving::This(running(&container.name, &container.id, &details, port))
+        }
+        Ok(None) => Serving::Nothing,
+        Err(_) => Serving::Unknown,
+    }
+}
+
+/// Those of a checkout's containers that serve: they run, and are no canaries.
+pub fn serving(containers: &[Container]) -> Vec<Container> {
+    let serves = |container: &&Container| {
+        container.running
+            && container
+                .identity
+                .as_ref()
+                .is_some_and(|identity| !identity.canary)
+    };
+    containers.iter().filter(serves).cloned().collect()
+}
+
+/// What a container looks like from outside.
+pub fn running(name: &str, id: &str, details: &Details, port: u16) -> Running {
+    // The engine lists 0.0.0.0 and [::] apart.
+    let wildcard = |binding: &Binding, v4: bool| {
+        binding
+            .ip
+            .is_some_and(|ip| ip.is_unspecified() && ip.is_ipv4() == v4)
+    };
+    let doubled = |binding: &Binding| {
+        wildcard(binding, false)
+            && details
+                .bindings
+                .iter()
+                .any(|other| wildcard(other, true) && other.host == binding.host)
+    };
+    Running {
+        name: name.to_owned(),
+        id: id.to_owned(),
+        address: details
+            .address
+            .map(|ip| std::net::SocketAddr::new(ip, port).to_string()),
+        ports: details
+            .bindings
+            .iter()
+            .filter(|b| !doubled(b))
+            .map(Binding::display)
+            .collect(),
+    }
+}
