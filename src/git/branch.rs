@@ -268,7 +268,7 @@ fn refuse_locked(repo: &gix::Repository, branch: &FullName) -> Result<()> {
 /// How many commits lead to `tip` but not to `other`; zero where that cannot be told.
 fn count(repo: &gix::Repository, tip: ObjectId, other: ObjectId) -> usize {
     let walk = repo.rev_walk([tip]).with_hidden([other]).all();
-    walk.map_or(0, |walk| walk.filter(Result::is_ok).count())
+    walk.map_or(0, |walk| walk.flatten().count())
 }
 
 fn commits(count: usize) -> String {

@@ -14,6 +14,7 @@ use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::remote::Direction;
 use gix::remote::fetch::Status;
 
+use super::trouble::Reached;
 use super::{Git, Id, Meter, OWN_DIR, branch, transport, trouble};
 use crate::failure::{Code, Failure, Result};
 
@@ -37,7 +38,7 @@ pub struct Received {
 const CLONE_DIR: &str = "clone-tmp";
 
 /// Unfinished packs of this age belong to nobody any more.
-const STALE: Duration = Duration::from_secs(60 * 60);
+const STALE: Duration = Duration::from_hours(1);
 
 impl Git {
     /// Clones `url` into `path`, which may be there already but hold nothing but `.sdp/`. The work
@@ -45,7 +46,7 @@ impl Git {
     ///
     /// Everything happens below `.sdp/` until it is complete, so that a clone that was killed
     /// leaves nothing that looks like a checkout.
-    pub fn clone_from(
+    pub fn clone_url(
         url: &str,
         path: &Path,
         branch: Option<&str>,
@@ -228,7 +229,8 @@ fn receive(
         );
     };
     let words = SshWords::new(repo);
-    let failed = |error: &gix::Error| trouble::remote(&url, error, &words.lines());
+    let failed =
+        |reached, error: &gix::Error| trouble::remote(&url, reached, error, &words.lines());
 
     remote
         .replace_refspecs([spec.as_bytes().as_bstr()], Direction::Fetch)
@@ -241,7 +243,7 @@ fn receive(
     };
     let prepared = transport::connection(&remote, &words.file)
         .and_then(|connection| connection.prepare_fetch(meter.root(), options))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(Reached::Nothing, &error))?;
     let map = prepared.ref_map();
     let is_there = map.mappings.iter().any(|mapping| {
         let name = mapping.remote.as_name();
@@ -254,7 +256,7 @@ fn receive(
     }
     let outcome = prepared
         .receive(meter.root(), stop)
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(Reached::Branches, &error))?;
     if stop.load(Ordering::SeqCst) {
         // Whatever gix made of it, nobody wants it any more.
         return Err(Failure::new(Code::Interrupted, "interrupted"));

@@ -6,14 +6,14 @@
 //! belongs to a dead process.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use gix::ObjectId;
 
-use super::{OWN_DIR, trouble};
+use super::{OWN_DIR, place, trouble};
 use crate::failure::{Code, Failure, Result};
 
 /// The directory that a switch works in.
@@ -41,15 +41,78 @@ impl Scratch {
         Journal::parse(&fs::read_to_string(self.dir.join("journal")).ok()?)
     }
 
-    /// Writes the journal, to an otherwise empty directory.
-    pub fn begin(&self, journal: &Journal) -> Result<()> {
-        let io = |error| {
-            let what = format_args!("write `{}`", self.dir.display()).to_string();
-            Failure::io(Code::GitFailed, what, error)
-        };
-        remove_dir(&self.tree()).map_err(io)?;
-        fs::create_dir_all(&self.dir).map_err(io)?;
-        fs::write(self.dir.join("journal"), journal.to_string()).map_err(io)
+    /// Begins a switch from `head` to `goal`: takes git's lock on the index, which may be there
+    /// already if the process that wrote `former` died with it.
+    ///
+    /// The journal knows the lock before it is one, so that there is no moment in which a killed
+    /// process leaves a lock that nobody recognises.
+    pub fn begin(
+        &self,
+        repo: &gix::Repository,
+        former: Option<&Journal>,
+        head: Option<ObjectId>,
+        goal: ObjectId,
+    ) -> Result<IndexLock> {
+        let index = repo.index_path();
+        let path = lock_of(&index);
+        if let Some(present) = FileId::of(&path)
+            && former.is_some_and(|former| former.lock.as_ref() == Some(&present))
+        {
+            fs::remove_file(&path).ok();
+        }
+        if path.symlink_metadata().is_ok() {
+            return Err(trouble::locked(&path));
+        }
+        let former = former.filter(|former| former.explains(head));
+        let lock = self.lock(&index, &path, |lock| Journal {
+            from: former.map_or(head, |former| former.from),
+            goals: goals(former, goal),
+            lock,
+        });
+        match lock {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => {
+                self.forget(former);
+                Err(trouble::locked(&path))
+            }
+            Err(error) => {
+                let what = format!("lock the git index `{}`", index.display());
+                Err(Failure::io(Code::GitFailed, what, error))
+            }
+        }
+    }
+
+    /// The lock, unless somebody was faster.
+    fn lock(
+        &self,
+        index: &Path,
+        path: &Path,
+        journal: impl FnOnce(Option<FileId>) -> Journal,
+    ) -> io::Result<Option<IndexLock>> {
+        remove_dir(&self.tree())?;
+        fs::create_dir_all(&self.dir)?;
+        let new = with_suffix(index, ".sdp");
+        let file = fs::File::create(&new)?;
+        self.write(&journal(FileId::of(&new)))?;
+        let is_ours = place::move_if_free(&new, path)?;
+        if !is_ours {
+            fs::remove_file(&new)?;
+            return Ok(None);
+        }
+        Ok(Some(IndexLock {
+            file,
+            path: Some(path.to_owned()),
+            index: index.to_owned(),
+        }))
+    }
+
+    /// Takes a switch back that has not touched anything. What `former` has left is still there,
+    /// and to be explained.
+    pub fn forget(&self, former: Option<&Journal>) {
+        match former {
+            Some(former) => drop(self.write(former)),
+            None => self.end(),
+        }
     }
 
     /// Clears the directory, the journal last.
@@ -61,11 +124,17 @@ impl Scratch {
         // Where a release never lived in there, nothing of ours needs to stay.
         fs::remove_dir(&self.own).ok();
     }
+
+    fn write(&self, journal: &Journal) -> io::Result<()> {
+        let new = self.dir.join("journal.new");
+        fs::write(&new, journal.to_string())?;
+        fs::rename(new, self.dir.join("journal"))
+    }
 }
 
-fn remove_dir(dir: &Path) -> std::io::Result<()> {
+fn remove_dir(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
@@ -82,24 +151,6 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal for the switch to `goal` that begins now, after `former` which never ended.
-    pub fn new(
-        from: Option<ObjectId>,
-        goal: ObjectId,
-        former: Option<&Journal>,
-        lock: &IndexLock,
-    ) -> Journal {
-        let mut goals = former.map_or_else(Vec::new, |former| former.goals.clone());
-        if !goals.contains(&goal) {
-            goals.push(goal);
-        }
-        Journal {
-            from: former.map_or(from, |former| former.from),
-            goals,
-            lock: FileId::of(lock.lock.lock_path()),
-        }
-    }
-
     /// Whether it still explains what is in the work tree: nobody has moved HEAD elsewhere since.
     pub fn explains(&self, head: Option<ObjectId>) -> bool {
         head == self.from || head.is_some_and(|head| self.goals.contains(&head))
@@ -118,10 +169,8 @@ impl Journal {
 
 impl std::fmt::Display for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let from = self
-            .from
-            .map_or_else(|| "nothing".to_owned(), |id| id.to_string());
-        writeln!(f, "from {from}")?;
+        let from = self.from.map(|id| id.to_string());
+        writeln!(f, "from {}", from.as_deref().unwrap_or("nothing"))?;
         for goal in &self.goals {
             writeln!(f, "to {goal}")?;
         }
@@ -130,6 +179,14 @@ impl std::fmt::Display for Journal {
             None => Ok(()),
         }
     }
+}
+
+fn goals(former: Option<&Journal>, goal: ObjectId) -> Vec<ObjectId> {
+    let mut goals = former.map_or_else(Vec::new, |former| former.goals.clone());
+    if !goals.contains(&goal) {
+        goals.push(goal);
+    }
+    goals
 }
 
 /// Tells a file from any other that ever had its name: inode numbers are used again, but not at
@@ -141,6 +198,7 @@ struct FileId {
 }
 
 impl FileId {
+    /// `None` where there is no file, or a file system that does not know.
     fn of(path: &Path) -> Option<FileId> {
         let meta = path.symlink_metadata().ok()?;
         let born = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
@@ -159,58 +217,43 @@ impl FileId {
     }
 }
 
-/// git's lock on the index, which keeps other gits and other copies of us away.
+/// git's lock on the index, which keeps other gits away. Given back when dropped.
 pub struct IndexLock {
-    lock: gix::lock::File,
+    file: fs::File,
+    /// `None` once it has become the index.
+    path: Option<PathBuf>,
+    index: PathBuf,
 }
 
 impl IndexLock {
-    /// Takes the lock, which may be there already if the process that wrote `former` died with it.
-    pub fn take(repo: &gix::Repository, former: Option<&Journal>) -> Result<IndexLock> {
-        let index = repo.index_path();
-        let acquire = || {
-            let at_once = gix::lock::acquire::Fail::Immediately;
-            gix::lock::File::acquire_to_update_resource(&index, at_once, None, 0)
-        };
-        let path = lock_of(&index);
-        let lock = acquire().or_else(|error| {
-            let is_ours = former
-                .and_then(|journal| journal.lock.as_ref())
-                .is_some_and(|lock| FileId::of(&path).as_ref() == Some(lock));
-            if is_ours {
-                fs::remove_file(&path).ok();
-                acquire()
-            } else {
-                Err(error)
-            }
-        });
-        match lock {
-            Ok(lock) => Ok(IndexLock { lock }),
-            Err(_) if path.symlink_metadata().is_ok() => Err(trouble::locked(&path)),
-            Err(error) => {
-                let what = format!("lock `{}`", index.display());
-                Err(trouble::git(what, &gix::Error::from(error)))
-            }
-        }
-    }
-
     /// Puts `index` in place of the present one.
-    pub fn commit(self, index: &gix::index::File) -> gix::Result<()> {
-        let mut out = BufWriter::with_capacity(64 * 1024, self.lock);
+    pub fn commit(mut self, index: &gix::index::File) -> gix::Result<()> {
+        let mut out = BufWriter::with_capacity(64 * 1024, &self.file);
         index.write_to(&mut out, gix::index::write::Options::default())?;
         out.flush().map_err(gix::Error::from_error)?;
-        let lock = out
-            .into_inner()
-            .map_err(|error| gix::Error::from_error(error.into_error()))?;
-        lock.commit()
-            .map_err(|error| gix::Error::from_error(error.error))?;
+        drop(out);
+        if let Some(path) = self.path.take() {
+            fs::rename(path, &self.index).map_err(gix::Error::from_error)?;
+        }
         Ok(())
+    }
+}
+
+impl Drop for IndexLock {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            fs::remove_file(path).ok();
+        }
     }
 }
 
 /// The lock file of `resource`, git's way.
 pub fn lock_of(resource: &Path) -> PathBuf {
-    let mut path = resource.as_os_str().to_owned();
-    path.push(".lock");
+    with_suffix(resource, ".lock")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
     path.into()
 }

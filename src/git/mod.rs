@@ -7,11 +7,15 @@ mod branch;
 mod fetch;
 mod journal;
 mod place;
+mod plan;
 mod progress;
 mod survey;
 mod switch;
 mod transport;
 mod trouble;
+
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -21,8 +25,8 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice;
 use gix::index::entry::{Flags, Mode, Stage};
 
-pub use self::branch::{Checkout, Pull};
-pub use self::fetch::{Fetched, Received, abandon_clone, abandon_fetch};
+pub use self::branch::Pull;
+pub use self::fetch::{Received, abandon_clone, abandon_fetch};
 pub use self::progress::Meter;
 pub use self::switch::{Changes, CleanTree};
 use crate::event::Commit;

@@ -215,8 +215,8 @@ fn merge_below(
     Ok(())
 }
 
-/// Moves `source` to `target` unless something is there.
-fn move_if_free(source: &Path, target: &Path) -> io::Result<bool> {
+/// Moves `source` to `target` unless something is there; says whether it did.
+pub fn move_if_free(source: &Path, target: &Path) -> io::Result<bool> {
     match renameat_with(CWD, source, CWD, target, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),

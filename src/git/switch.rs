@@ -13,14 +13,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
-use gix::bstr::{BString, ByteSlice};
-use gix::index::entry::{Flags, Mode, Stat};
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::index::entry::{Flags, Mode};
 use gix::index::{File as Index, State};
 use gix::worktree::stack::state::{attributes, ignore};
 
-use super::journal::{IndexLock, Journal, Scratch};
-use super::place::{self, Clearing, Ground};
-use super::survey::{is_same, join, survey};
+use super::journal::{Journal, Scratch};
+use super::place::{Clearing, Ground};
+use super::plan::{Plan, apply};
+use super::survey::survey;
 use super::{Meter, OWN_DIR, trouble};
 use crate::failure::{Code, Failure, Result};
 
@@ -118,43 +119,22 @@ impl Switch<'_> {
         update_refs: impl FnOnce() -> Result<()>,
     ) -> Result<(CleanTree, Changes)> {
         let repo = self.repo;
-        let work_tree = repo.workdir().unwrap_or_else(|| repo.git_dir());
+        let work_tree = self.work_tree();
         let scratch = Scratch::new(work_tree);
         let former = scratch.journal();
-        let proof = proof.filter(|proof| former.is_none() && proof.holds(repo));
+        let mut proof = proof.filter(|proof| former.is_none() && proof.holds(repo));
 
-        if former.is_none()
-            && self.head == Some(self.target)
-            && let Some(clean) = self.already_there(proof.as_ref())?
-        {
+        let has_nothing_to_do = former.is_none() && self.head == Some(self.target);
+        if has_nothing_to_do && let Some(clean) = self.unchanged(proof.take())? {
             update_refs()?;
-            return Ok((clean.or(proof).ok_or_else(no_index)?, Changes::default()));
+            return Ok((clean, Changes::default()));
         }
 
-        let lock = IndexLock::take(repo, former.as_ref())?;
-        let former = former.filter(|journal| journal.explains(self.head));
-        let (old, stale) = match proof {
-            Some(proof) => (proof.index, HashSet::new()),
-            None => self.present(former.as_ref())?,
-        };
-        let mut new = self.target_index()?;
-        let plan = Plan::new(&old, &new, &stale);
-        let clearing = self.clear_ground(work_tree, &old, &new, &plan)?;
-
-        scratch.begin(&Journal::new(
-            self.head,
-            self.target,
-            former.as_ref(),
-            &lock,
-        ))?;
-        let staged = self.stage(&mut new, &old, &plan, &scratch.tree(), work_tree);
-        if let Err(failure) = staged {
-            // Nothing has been touched; but what an earlier switch has left is still to be explained.
-            if former.is_none() {
-                scratch.end();
-            }
-            return Err(failure);
-        }
+        let lock = scratch.begin(repo, former.as_ref(), self.head, self.target)?;
+        let former = former.filter(|former| former.explains(self.head));
+        let prepared = self.prepare(proof, former.as_ref(), &scratch.tree());
+        let (mut new, plan, clearing) =
+            prepared.inspect_err(|_| scratch.forget(former.as_ref()))?;
         let deleted =
             apply(work_tree, &scratch.tree(), &mut new, &plan, &clearing).map_err(|error| {
                 let what =
@@ -176,12 +156,29 @@ impl Switch<'_> {
         Ok((CleanTree::new(repo, new), changes))
     }
 
-    /// The usual case, nothing to do, without a lock and without a write. `Some` if so: with the
-    /// proof, unless that was there before.
-    fn already_there(&self, proof: Option<&CleanTree>) -> Result<Option<Option<CleanTree>>> {
+    /// All that can fail without having touched anything; the files to come stand in `tree`.
+    fn prepare(
+        &self,
+        proof: Option<CleanTree>,
+        former: Option<&Journal>,
+        tree: &Path,
+    ) -> Result<(Index, Plan, Clearing)> {
+        let (old, stale) = match proof {
+            Some(proof) => (proof.index, HashSet::new()),
+            None => self.present(former)?,
+        };
+        let mut new = self.target_index()?;
+        let plan = Plan::new(&old, &new, &stale);
+        let clearing = self.clear_ground(&old, &new, &plan)?;
+        self.stage(&mut new, &old, &plan, tree)?;
+        Ok((new, plan, clearing))
+    }
+
+    /// The usual case, nothing to do, found out without a lock and without a write.
+    fn unchanged(&self, proof: Option<CleanTree>) -> Result<Option<CleanTree>> {
         let repo = self.repo;
         if proof.is_some() {
-            return Ok(Some(None));
+            return Ok(proof);
         }
         if !repo.index_path().exists() {
             return Ok(None);
@@ -200,19 +197,20 @@ impl Switch<'_> {
         if found.refreshed > 0 {
             self.refresh(&mut clean);
         }
-        Ok(Some(Some(clean)))
+        Ok(Some(clean))
     }
 
     /// Writes what the comparison has found out about unchanged files, so that it need not read
     /// them next time, as `git status` does. Not worth a failure.
     fn refresh(&self, clean: &mut CleanTree) {
+        let repo = self.repo;
+        let scratch = Scratch::new(self.work_tree());
         let is_plain = clean.index.link().is_none();
-        if is_plain
-            && let Ok(lock) = IndexLock::take(self.repo, None)
-            && clean.holds(self.repo)
-            && lock.commit(&clean.index).is_ok()
-        {
-            clean.stamp = Stamp::of(&self.repo.index_path());
+        if is_plain && let Ok(lock) = scratch.begin(repo, None, self.head, self.target) {
+            if clean.holds(repo) && lock.commit(&clean.index).is_ok() {
+                clean.stamp = Stamp::of(&repo.index_path());
+            }
+            scratch.end();
         }
     }
 
@@ -227,7 +225,10 @@ impl Switch<'_> {
         if index.is_sparse() {
             return Err(Failure::new(
                 Code::GitFailed,
-                format!("the git index of `{}` is a sparse one", self.shown()),
+                format!(
+                    "the git index of `{}` is a sparse one",
+                    self.work_tree().display()
+                ),
             )
             .hint("`git sparse-checkout reapply --no-sparse-index` in the checkout"));
         }
@@ -273,24 +274,18 @@ impl Switch<'_> {
     }
 
     /// Refuses if untracked files are in the way.
-    fn clear_ground(
-        &self,
-        work_tree: &Path,
-        old: &State,
-        new: &State,
-        plan: &Plan,
-    ) -> Result<Clearing> {
+    fn clear_ground(&self, old: &State, new: &State, plan: &Plan) -> Result<Clearing> {
         let compare = || -> gix::Result<Clearing> {
             let source = ignore::Source::WorktreeThenIdMappingIfNotSkipped;
             let mut excludes = self.repo.excludes(old, None, source)?;
-            let mut is_ignored = |path: &gix::bstr::BStr| {
+            let mut is_ignored = |path: &BStr| {
                 excludes
                     .at_entry(path, Some(Mode::FILE))
                     .map(|at| at.is_excluded())
                     .map_err(|error| io::Error::other(error.to_string()))
             };
             let mut ground = Ground {
-                root: work_tree,
+                root: self.work_tree(),
                 leaving: &plan.leaving,
                 is_ignored: &mut is_ignored,
             };
@@ -303,8 +298,12 @@ impl Switch<'_> {
                 .map_err(gix::Error::from_error)?;
             Ok(clearing)
         };
-        let clearing = compare()
-            .map_err(|error| trouble::git(format!("look into `{}`", self.shown()), &error))?;
+        let clearing = compare().map_err(|error| {
+            trouble::git(
+                format!("look into `{}`", self.work_tree().display()),
+                &error,
+            )
+        })?;
         if clearing.in_the_way.is_empty() {
             Ok(clearing)
         } else {
@@ -313,14 +312,7 @@ impl Switch<'_> {
     }
 
     /// Writes the files of the plan below `tree`, and what is known of the others into `new`.
-    fn stage(
-        &self,
-        new: &mut Index,
-        old: &State,
-        plan: &Plan,
-        tree: &Path,
-        work_tree: &Path,
-    ) -> Result<()> {
+    fn stage(&self, new: &mut Index, old: &State, plan: &Plan, tree: &Path) -> Result<()> {
         let what = |path: &dyn std::fmt::Display| format!("write `{path}`");
         let io = |error| Failure::io(Code::GitFailed, what(&tree.display()), error);
         // gix checks out whatever is not left out.
@@ -339,7 +331,7 @@ impl Switch<'_> {
         if !plan.write.is_empty() {
             fs::create_dir(tree).map_err(io)?;
             let device = |path: &Path| path.metadata().map(|meta| meta.dev());
-            if device(tree).map_err(io)? != device(work_tree).map_err(io)? {
+            if device(tree).map_err(io)? != device(self.work_tree()).map_err(io)? {
                 return Err(Failure::new(
                     Code::GitFailed,
                     format!("`{OWN_DIR}` is on another file system than its checkout"),
@@ -395,110 +387,9 @@ impl Switch<'_> {
         )
     }
 
-    fn shown(&self) -> impl std::fmt::Display {
-        let path = self.repo.workdir().unwrap_or_else(|| self.repo.git_dir());
-        path.display().to_string()
+    fn work_tree(&self) -> &Path {
+        self.repo.workdir().unwrap_or_else(|| self.repo.git_dir())
     }
-}
-
-/// What to do with which path.
-#[derive(Default)]
-struct Plan {
-    /// Entries (of the new index) to write.
-    write: Vec<usize>,
-    /// Those among them that replace a tracked file.
-    replace: HashSet<BString>,
-    /// Entries of the new index that are what an entry of the old one is.
-    keep: Vec<(usize, usize)>,
-    /// Tracked files to delete.
-    leaving: HashSet<BString>,
-    /// Submodules that come, and whose directory stays empty.
-    submodules: Vec<BString>,
-    /// Submodules that go, with their directory if that is empty.
-    former_submodules: Vec<BString>,
-}
-
-impl Plan {
-    fn new(old: &State, new: &State, stale: &HashSet<BString>) -> Plan {
-        let mut plan = Plan::default();
-        let is_absent = |entry: &gix::index::Entry| entry.flags.contains(Flags::SKIP_WORKTREE);
-        join(old, new, |path, at_old, at_new| {
-            let former = at_old.map(|at| &old.entries()[at]);
-            let next = at_new.map(|at| &new.entries()[at]);
-            if let (Some(a), Some(b), Some(at_old), Some(at_new)) = (former, next, at_old, at_new)
-                && is_same(a, b)
-                && (is_absent(a) || !is_absent(b))
-                && !stale.contains(path)
-            {
-                plan.keep.push((at_new, at_old));
-                return;
-            }
-            // What a sparse checkout leaves out is not there, and if it is, it is not git's.
-            let was_file =
-                former.is_some_and(|entry| entry.mode != Mode::COMMIT && !is_absent(entry));
-            if former.is_some_and(|entry| entry.mode == Mode::COMMIT) {
-                plan.former_submodules.push(path.to_owned());
-            }
-            match (next, at_new) {
-                (Some(next), Some(at)) if !is_absent(next) && next.mode != Mode::COMMIT => {
-                    plan.write.push(at);
-                    if was_file {
-                        plan.replace.insert(path.to_owned());
-                    }
-                }
-                _ => {
-                    if next.is_some_and(|next| next.mode == Mode::COMMIT) {
-                        plan.submodules.push(path.to_owned());
-                    }
-                    if was_file {
-                        plan.leaving.insert(path.to_owned());
-                    }
-                }
-            }
-        });
-        plan
-    }
-}
-
-/// Changes the work tree; says how many files were deleted.
-fn apply(
-    work_tree: &Path,
-    staged: &Path,
-    new: &mut Index,
-    plan: &Plan,
-    clearing: &Clearing,
-) -> io::Result<usize> {
-    let mut deleted = 0;
-    for path in &plan.leaving {
-        deleted += usize::from(place::remove_file(work_tree, path.as_bstr())?);
-    }
-    for path in &clearing.ignored {
-        place::remove_file(work_tree, path.as_bstr())?;
-    }
-    for path in &plan.former_submodules {
-        fs::remove_dir(place::below(work_tree, path.as_bstr())).ok();
-    }
-    let gone = plan.leaving.iter().chain(&plan.former_submodules);
-    place::remove_empty_parents(work_tree, gone.map(|path| path.as_bstr()));
-    for path in &clearing.directories {
-        let directory = place::below(work_tree, path.as_bstr());
-        if directory.symlink_metadata().is_ok() {
-            place::remove_empty_tree(&directory)?;
-        }
-    }
-    if !plan.write.is_empty() {
-        place::merge(staged, work_tree, &plan.replace)?;
-    }
-    for path in &plan.submodules {
-        fs::create_dir_all(place::below(work_tree, path.as_bstr()))?;
-    }
-    // The move has changed the files' ctime, which the index is to know.
-    for &at in &plan.write {
-        let path = place::below(work_tree, new.entries()[at].path(new));
-        let meta = gix::index::fs::Metadata::from_path_no_follow(&path)?;
-        new.entries_mut()[at].stat = Stat::from_fs(&meta).map_err(io::Error::other)?;
-    }
-    Ok(deleted)
 }
 
 fn open_index(repo: &gix::Repository) -> Result<Index> {
@@ -533,8 +424,4 @@ fn leave_out_sparse(repo: &gix::Repository, index: &mut Index) -> gix::Result<()
         )?;
     }
     Ok(())
-}
-
-fn no_index() -> Failure {
-    Failure::new(Code::Internal, "a clean work tree without an index")
 }

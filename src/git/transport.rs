@@ -25,7 +25,7 @@ pub fn connection<'a, 'repo>(
     let options = connect::Options {
         version,
         ssh: if url.scheme == gix::url::Scheme::Ssh {
-            quiet_ssh(repo.ssh_connect_options()?, ssh_words)
+            quiet_ssh(&repo.ssh_connect_options()?, ssh_words)
         } else {
             ssh::connect::Options::default()
         },
@@ -73,28 +73,37 @@ fn credentials(
 }
 
 /// An ssh that fails instead of asking, and whose complaints end up in a file and not on our screen.
-fn quiet_ssh(mut options: ssh::connect::Options, words: &Path) -> ssh::connect::Options {
-    if options.disallow_shell {
-        return options;
+fn quiet_ssh(options: &ssh::connect::Options, words: &Path) -> ssh::connect::Options {
+    let command = options.ssh_command();
+    // GIT_SSH is the name of a program, core.sshCommand and GIT_SSH_COMMAND are for a shell.
+    let mut quiet = if options.disallow_shell {
+        shell_quoted(Path::new(command))
+    } else {
+        command.to_owned()
+    };
+    let mut kind = options.kind;
+    if is_openssh(command) {
+        quiet.push(" ");
+        quiet.push(SSH_OPTIONS);
+        kind = kind.or(Some(ssh::ProgramKind::Ssh));
     }
-    let command = options.ssh_command().to_owned();
+    quiet.push(" 2>");
+    quiet.push(shell_quoted(words));
+    ssh::connect::Options {
+        command: Some(quiet),
+        disallow_shell: false,
+        kind,
+    }
+}
+
+fn is_openssh(command: &OsStr) -> bool {
     let program = command
         .as_encoded_bytes()
         .split(|byte| *byte == b' ')
         .next();
-    let is_openssh = program.is_some_and(|program| {
+    program.is_some_and(|program| {
         Path::new(&*program.to_os_str_lossy()).file_name() == Some(OsStr::new("ssh"))
-    });
-    let mut quiet = command;
-    if is_openssh {
-        quiet.push(" ");
-        quiet.push(SSH_OPTIONS);
-        options.kind = options.kind.or(Some(ssh::ProgramKind::Ssh));
-    }
-    quiet.push(" 2>");
-    quiet.push(shell_quoted(words));
-    options.command = Some(quiet);
-    options
+    })
 }
 
 fn shell_quoted(path: &Path) -> OsString {
@@ -148,4 +157,40 @@ fn certificates(file: &PathBuf) -> gix::Result<Vec<reqwest::Certificate>> {
     let pem = std::fs::read(file)
         .or_raise(|| message!("could not read http.sslCAInfo `{}`", file.display()))?;
     reqwest::Certificate::from_pem_bundle(&pem).or_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quieted(command: Option<&str>, disallow_shell: bool) -> String {
+        let options = ssh::connect::Options {
+            command: command.map(Into::into),
+            disallow_shell,
+            kind: None,
+        };
+        let quiet = quiet_ssh(&options, Path::new("/x/it's"));
+        quiet
+            .ssh_command()
+            .to_string_lossy()
+            .replace(SSH_OPTIONS, "OPTIONS")
+    }
+
+    #[test]
+    fn ssh_never_asks_and_never_writes_to_the_screen() {
+        let words = r"2>'/x/it'\''s'";
+        assert_eq!(quieted(None, true), format!("'ssh' OPTIONS {words}"));
+        assert_eq!(
+            quieted(Some("/opt/my ssh/run"), true),
+            format!("'/opt/my ssh/run' {words}")
+        );
+        assert_eq!(
+            quieted(Some("/usr/bin/ssh -i key"), false),
+            format!("/usr/bin/ssh -i key OPTIONS {words}")
+        );
+        assert_eq!(
+            quieted(Some("plink -P 22"), false),
+            format!("plink -P 22 {words}")
+        );
+    }
 }

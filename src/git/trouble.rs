@@ -13,6 +13,12 @@ use crate::redact;
 /// How many files a message names.
 const NAMED_FILES: usize = 10;
 
+/// What gix puts before each cause of a failed fetch.
+const FILLERS: [&str; 2] = [
+    "Transport handshake failed: ",
+    "An IO error occurred when talking to the server: ",
+];
+
 /// An error of gix while doing `what` (such as "read `/srv/shop/.git/index`").
 pub fn git(what: impl std::fmt::Display, error: &gix::Error) -> Failure {
     match io_kind(error) {
@@ -27,9 +33,18 @@ pub fn git(what: impl std::fmt::Display, error: &gix::Error) -> Failure {
     }
 }
 
+/// How far a fetch had come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// Not as far as the remote's first answer.
+    Nothing,
+    /// The remote has told which branches it has.
+    Branches,
+}
+
 /// An error while talking to the remote at `url`. `said` is what a program on the way, ssh for one,
 /// had to say.
-pub fn remote(url: &gix::Url, error: &gix::Error, said: &[String]) -> Failure {
+pub fn remote(url: &gix::Url, reached: Reached, error: &gix::Error, said: &[String]) -> Failure {
     let shown = shown(url);
     if let Some(kind @ (ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) = io_kind(error) {
         return Failure::io(
@@ -39,6 +54,9 @@ pub fn remote(url: &gix::Url, error: &gix::Error, said: &[String]) -> Failure {
         );
     }
     let mut cause = chain(error).replace(&url.to_bstring().to_string(), &shown);
+    for filler in FILLERS {
+        cause = cause.replace(filler, "");
+    }
     if let Some(password) = url.password() {
         cause = cause.replace(password, "***");
     }
@@ -46,20 +64,36 @@ pub fn remote(url: &gix::Url, error: &gix::Error, said: &[String]) -> Failure {
     let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
     let is_local = url.scheme == gix::url::Scheme::File;
 
-    let failure = if error.is_unauthenticated()
+    let failure = if any(&["failed to invoke program"]) {
+        let program = if is_local { "git" } else { "ssh" };
+        Failure::new(
+            Code::GitFailed,
+            format!("could not run `{program}` to fetch from `{shown}`"),
+        )
+        .hint(format!("`command -v {program}` must find it"))
+    } else if reached == Reached::Branches {
+        Failure::new(
+            Code::GitFailed,
+            format!("the fetch from `{shown}` broke off"),
+        )
+        .hint("`git fetch` in the checkout shows what git makes of it")
+    } else if error.is_unauthenticated()
         || any(&[
             "status 401",
             "status 403",
             "permission denied (",
+            "host key verification failed",
             "authentication failed",
             "could not read from remote repository.\nplease make sure you have the correct access",
             "failed to obtain credentials",
             "credentials",
-        ]) {
+        ])
+    {
         Failure::new(Code::RemoteDenied, format!("`{shown}` refuses access")).hint(denied_hint(url))
     } else if any(&[
         "status 404",
         "repository not found",
+        "repository not exported",
         "does not appear to be a git repository",
         "not a valid git directory",
         "is a valid git directory",
@@ -85,8 +119,14 @@ pub fn remote(url: &gix::Url, error: &gix::Error, said: &[String]) -> Failure {
              certificates"
         ))
     };
-    let failure = failure.source(anyhow::anyhow!(cause));
-    failure.detail(said.iter().take(NAMED_FILES).cloned())
+    match said {
+        // gix only knows that the program has gone.
+        [only] => failure.source(anyhow::anyhow!(only.clone())),
+        [.., last] => failure
+            .source(anyhow::anyhow!(last.clone()))
+            .detail(said.iter().take(NAMED_FILES).cloned()),
+        [] => failure.source(anyhow::anyhow!(cause)),
+    }
 }
 
 fn denied_hint(url: &gix::Url) -> String {

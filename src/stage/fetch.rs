@@ -22,7 +22,7 @@ pub async fn clone(cx: &Context, url: &str, path: &Path, branch: Option<&str>) -
     let work = {
         let (url, path, meter) = (url.to_owned(), path.to_owned(), meter.clone());
         let branch = branch.map(str::to_owned);
-        move || Git::clone_from(&url, &path, branch.as_deref(), &meter, interrupt.flag())
+        move || Git::clone_url(&url, &path, branch.as_deref(), &meter, interrupt.flag())
     };
     let cloned = sampled::run(&cx.events, &meter, cx.interrupt.cancelled(), work).await;
     if cx.interrupt.signal().is_some() && cloned.is_err() {
@@ -63,4 +63,63 @@ fn shown(Received { objects, bytes }: Received) -> String {
         tenths / 10,
         tenths % 10
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::process::Command;
+
+    use super::*;
+    use crate::event::{Emitter, Stage};
+    use crate::failure::Code;
+    use crate::interrupt::Signal;
+
+    #[test]
+    fn a_server_that_stalls_does_not_hold_sdp() {
+        let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("git://{}/x.git", server.local_addr().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        for args in [vec!["init", "-q"], vec!["remote", "add", "origin", &url]] {
+            let mut git = Command::new("git");
+            let done = git.args(args).current_dir(dir.path()).status().unwrap();
+            assert!(done.success());
+        }
+        let git = Git::open(dir.path()).unwrap();
+
+        let (asked, is_asked) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            stream.read_exact(&mut [0; 4]).unwrap();
+            asked.send(stream).unwrap();
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let result = runtime.unwrap().block_on(async {
+            let (emitter, _records) = Emitter::new("test");
+            let meter = Meter::default();
+            let stream = std::cell::OnceCell::new();
+            let cancelled = async {
+                stream.set(is_asked.await.unwrap()).unwrap();
+                Signal::Interrupt
+            };
+            let work = {
+                let meter = meter.clone();
+                move || git.fetch("main", &meter, &false.into())
+            };
+            sampled::run(&emitter.stage(Stage::Fetch), &meter, cancelled, work).await
+        });
+        assert_eq!(result.unwrap_err().code, Code::Interrupted);
+    }
+
+    #[test]
+    fn sizes_are_shown_in_mebibytes() {
+        let received = |objects, bytes| shown(Received { objects, bytes });
+        assert_eq!(received(1, 300), "1 object, 0.0 MiB");
+        assert_eq!(received(42, 1_300_000), "42 objects, 1.2 MiB");
+    }
 }

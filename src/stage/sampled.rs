@@ -39,14 +39,15 @@ pub async fn run<T: Send + 'static>(
     tokio::pin!(cancelled);
     loop {
         tokio::select! {
+            // Work fails when it is cancelled; the signal is the reason to give.
             biased;
-            done = &mut receiver => return done.unwrap_or_else(|_| {
-                Err(Failure::new(Code::Internal, "a thread of sdp's ended too early"))
-            }),
             signal = &mut cancelled => {
                 timeout(PATIENCE, receiver).await.ok();
                 return Err(signal.into());
             }
+            done = &mut receiver => return done.unwrap_or_else(|_| {
+                Err(Failure::new(Code::Internal, "a thread of sdp's ended too early"))
+            }),
             _ = ticks.tick() => {
                 let amount = meter.sample();
                 if let Some(amount) = amount.filter(|_| amount != shown) {
