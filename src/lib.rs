@@ -63,12 +63,11 @@ pub fn run() -> ExitCode {
         std::io::stdout().write_all(&script).ok();
         return ExitCode::SUCCESS;
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-    {
-        Ok(runtime) => runtime,
-        Err(_) => return ExitCode::FAILURE,
+    else {
+        return ExitCode::FAILURE;
     };
     let code = runtime.block_on(command(cli));
     // A fetch that hangs in a system call is not waited for.

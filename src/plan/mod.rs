@@ -14,6 +14,7 @@ pub use crate::cli::{Mount, Pull};
 use crate::failure::{Code, Failure, Result};
 
 /// Everything that a deployment is to do.
+#[allow(clippy::struct_excessive_bools)] // they are flags
 #[derive(Debug)]
 pub struct Plan {
     pub id: String,

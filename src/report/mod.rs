@@ -12,6 +12,7 @@ mod lines;
 mod sink;
 mod style;
 mod table;
+mod wire;
 mod words;
 
 use std::fs::File;

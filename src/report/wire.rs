@@ -1,0 +1,277 @@
+//! The wire format, version 1: one JSON object per line on stdout, and nothing else there.
+//!
+//! These are the only types that are serialized for a reader. Keys that do not apply to a line are
+//! left out; the first seven are always there. Readers ignore keys that they do not know, so keys
+//! may be added to version 1; a change of meaning makes version 2.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::event::{Problem, Service, Summary};
+
+/// The wire format's version.
+pub const VERSION: u8 = 1;
+
+/// One line.
+#[derive(Serialize, Default)]
+pub struct LineV1<'a> {
+    /// The version of the format; a reader refuses one that it does not know.
+    pub v: u8,
+    /// The deployment that the line is about.
+    pub deployment_id: &'a str,
+    /// 0, 1, 2, … without a hole.
+    pub seq: u64,
+    /// When it happened, in Unix milliseconds; never less than on the line before.
+    pub at: u64,
+    /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
+    /// `service`: a line of `sdp status`; `history`: one of its `--history`.
+    pub kind: &'static str,
+    /// `FAILED` where a stage failed; on `status`: `RUNNING`, `FAILED` or `CANCELLED`; else empty.
+    pub state: &'a str,
+    /// The line in words: `starting STAGE`, `ok`, a remark, a tool's or the program's output, the
+    /// error's message.
+    pub line: Cow<'a, str>,
+
+    /// The stage's name, such as `git fetch`; on `status`: the one that failed or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<&'static str>,
+    /// On `progress`: `started`, `update`, `output` (of a tool) or `finished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<&'static str>,
+    /// On `update`: how many of `unit` are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<u64>,
+    /// On `update`: how many there are, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// On `update`: `objects`, `bytes`, `files` or `packages`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<&'static str>,
+    /// On `finished` and `status`: how long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    /// Why the stage or the deployment failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Error<'a>>,
+    /// On `warning`: what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'a str>,
+    /// On `output` and `log`: `stdout` or `stderr`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<&'static str>,
+    /// On `log`: the engine's RFC 3339 timestamp, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<&'a str>,
+    #[serde(flatten)]
+    pub rest: Option<Rest<'a>>,
+}
+
+/// The keys of one kind of line only.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Rest<'a> {
+    Last(Last<'a>),
+    Service(ServiceKeys<'a>),
+    /// `sdp stop`: a container that does not run any more.
+    Stopped {
+        repository: &'a str,
+        container: &'a str,
+    },
+    /// `sdp prune`: what was removed, or would be.
+    Pruned {
+        repository: &'a str,
+        containers: &'a [String],
+        releases: &'a [String],
+        /// Bytes on disk.
+        freed_bytes: u64,
+        /// Nothing was removed.
+        dry_run: bool,
+    },
+    Past(PastKeys<'a>),
+    /// The last `status` of a command other than `deploy` that failed.
+    Aborted {
+        exit_code: u8,
+    },
+}
+
+/// The keys of `sdp status --history`; `line` says it in words.
+#[derive(Serialize)]
+pub struct PastKeys<'a> {
+    pub repository: &'a str,
+    /// When it began, RFC 3339.
+    pub began_at: &'a str,
+    /// `deploy`, `rollback`, `stop` or `start`.
+    pub what: &'a str,
+    /// Who gave the command.
+    pub who: &'a str,
+    pub outcome: &'a str,
+    pub exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<&'a str>,
+}
+
+/// A release that `sdp rollback --to` takes.
+#[derive(Serialize)]
+pub struct KeptV1<'a> {
+    pub deployment_id: &'a str,
+    pub branch: &'a str,
+    pub commit: &'a str,
+}
+
+/// The keys of `sdp status`; `state` is the engine's word for the container's state.
+#[derive(Serialize)]
+pub struct ServiceKeys<'a> {
+    pub repository: &'a str,
+    /// The checkout.
+    pub path: &'a str,
+    /// RFC 3339; not there for a service that does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<&'a str>,
+    /// How long it has been running, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_ms: Option<u64>,
+    /// How often the engine had to start it again.
+    pub restarts: u64,
+    pub branch: &'a str,
+    pub commit: &'a str,
+    pub container: &'a str,
+    pub container_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<&'a str>,
+    pub ports: &'a [String],
+    /// What one can go back to, newest first; only where one repository was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<KeptV1<'a>>,
+}
+
+impl<'a> From<&'a Service> for ServiceKeys<'a> {
+    fn from(service: &'a Service) -> ServiceKeys<'a> {
+        ServiceKeys {
+            repository: &service.repository,
+            path: &service.path,
+            started_at: service.started_at.as_deref(),
+            up_ms: service.up.map(millis),
+            restarts: service.restarts,
+            branch: &service.branch,
+            commit: &service.commit.id,
+            container: &service.container.name,
+            container_id: &service.container.id,
+            address: service.container.address.as_deref(),
+            ports: &service.container.ports,
+            releases: service
+                .releases
+                .iter()
+                .map(|kept| KeptV1 {
+                    deployment_id: &kept.deployment,
+                    branch: &kept.branch,
+                    commit: &kept.commit.id,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The keys of the last `status`.
+#[derive(Serialize)]
+pub struct Last<'a> {
+    /// `deployed`, `failed_old_serving`, `failed_down`, `cancelled` or `locked`.
+    pub outcome: &'static str,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// The branch that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<&'a str>,
+    /// The full id of the commit that was built, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<&'a str>,
+    /// The first line of its message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<&'a str>,
+    /// The name of the container that runs now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<&'a str>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<&'a str>,
+    /// `ADDRESS:PORT` of it on the container network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<&'a str>,
+    /// Its published ports, as `HOST_IP:HOST_PORT->PORT/PROTO`; empty if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<&'a [String]>,
+    /// The name of the container that was stopped in its favour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<&'a str>,
+    /// How long a published port went unanswered, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downtime_ms: Option<u64>,
+    /// How long each stage took, in the order in which they ran.
+    pub stages: Vec<Took>,
+}
+
+#[derive(Serialize)]
+pub struct Took {
+    pub stage: &'static str,
+    pub elapsed_ms: u64,
+}
+
+#[derive(Serialize)]
+pub struct Error<'a> {
+    /// A stable identifier, such as `branch_diverged`.
+    pub code: &'static str,
+    /// What happened, to what.
+    pub message: &'a str,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'a str>,
+    /// Lines that explain it.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub detail: &'a [String],
+}
+
+impl<'a> From<&'a Problem> for Error<'a> {
+    fn from(problem: &'a Problem) -> Error<'a> {
+        Error {
+            code: problem.code,
+            message: &problem.message,
+            hint: problem.hint.as_deref(),
+            detail: &problem.detail,
+        }
+    }
+}
+
+impl<'a> From<&'a Summary> for Last<'a> {
+    fn from(summary: &'a Summary) -> Last<'a> {
+        let container = summary.container.as_ref();
+        let commit = summary.commit.as_ref();
+        Last {
+            outcome: summary.outcome.name(),
+            exit_code: summary.exit_code,
+            branch: summary.branch.as_deref(),
+            commit: commit.map(|c| c.id.as_str()),
+            subject: commit.map(|c| c.subject.as_str()),
+            container: container.map(|c| c.name.as_str()),
+            container_id: container.map(|c| c.id.as_str()),
+            address: container.and_then(|c| c.address.as_deref()),
+            ports: container.map(|c| c.ports.as_slice()),
+            replaced: summary.replaced.as_deref(),
+            downtime_ms: summary.downtime.map(millis),
+            stages: summary
+                .stages
+                .iter()
+                .map(|&(stage, elapsed)| Took {
+                    stage: stage.name(),
+                    elapsed_ms: millis(elapsed),
+                })
+                .collect(),
+        }
+    }
+}
+
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
