@@ -77,6 +77,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch'
             cand --no-canary 'Never run two releases at once: with a host port in common, stop the former one first'
             cand --if-changed 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
+            cand --dry-run 'Only say what would be done, with the docker run line that comes nearest to it'
             cand -f 'Follow the program''s output after the deployment, until Ctrl-C'
             cand --follow 'Follow the program''s output after the deployment, until Ctrl-C'
             cand --json 'Write JSON lines to standard output, and nothing else'

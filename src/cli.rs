@@ -281,6 +281,10 @@ pub struct Release {
     #[arg(long)]
     pub if_changed: bool,
 
+    /// Only say what would be done, with the docker run line that comes nearest to it
+    #[arg(long, conflicts_with = "follow")]
+    pub dry_run: bool,
+
     /// How long to wait for another deployment of the repository to end
     #[arg(
         long,

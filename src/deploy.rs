@@ -13,6 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Pull};
 use crate::provision::Provision;
 use crate::redact;
+use crate::rehearse;
 use crate::release::{self, Store};
 use crate::run::{self, Ended, Ending, Run};
 use crate::stage::build::Binary;
@@ -32,7 +33,11 @@ pub async fn deploy(
     run.branch.clone_from(&plan.branch);
     match Engine::connect(host) {
         Ok(engine) => {
-            let result = Box::pin(pipeline(&mut run, plan, &engine)).await;
+            let result = if plan.dry_run {
+                rehearse::rehearse(&mut run, plan, &engine).await
+            } else {
+                pipeline(&mut run, plan, &engine).await
+            };
             run.end(Some(&engine), result).await
         }
         Err(failure) => run.end(None, Err(failure)).await,
@@ -235,7 +240,8 @@ fn settings(plan: &Plan, toolchain: &Toolchain, image: &Image) -> String {
     format!("{:x}", Sha256::digest(all))
 }
 
-fn url_to_clone(plan: &Plan) -> Result<Option<&str>> {
+/// Where to clone from, if there is no checkout yet.
+pub fn url_to_clone(plan: &Plan) -> Result<Option<&str>> {
     match (&plan.repository.url, Git::exists(&plan.repository.path)) {
         (_, true) => Ok(None),
         (Some(url), false) => Ok(Some(url)),
@@ -255,7 +261,8 @@ fn check_id(plan: &Plan, store: &Store, containers: &[Container]) -> Result<()> 
     Ok(())
 }
 
-fn branch(plan: &Plan, git: &Git) -> Result<String> {
+/// The branch to deploy: the one that is named, else the one that is checked out.
+pub fn branch(plan: &Plan, git: &Git) -> Result<String> {
     if let Some(branch) = &plan.branch {
         return Ok(branch.clone());
     }
@@ -265,7 +272,8 @@ fn branch(plan: &Plan, git: &Git) -> Result<String> {
     })
 }
 
-fn open(plan: &Plan) -> Result<Git> {
+/// Opens the checkout, which must be one of the URL, if one is given.
+pub fn open(plan: &Plan) -> Result<Git> {
     let git = Git::open(&plan.repository.path)?;
     match (&plan.repository.url, git.origin()) {
         (Some(wanted), Some(origin)) if *wanted != origin => Err(Failure::new(

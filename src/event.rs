@@ -100,6 +100,7 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Running,
+    Planned,
     Failed,
     Cancelled,
 }
@@ -109,6 +110,7 @@ impl State {
     pub const fn name(self) -> &'static str {
         match self {
             State::Running => "RUNNING",
+            State::Planned => "PLANNED",
             State::Failed => "FAILED",
             State::Cancelled => "CANCELLED",
         }
@@ -122,6 +124,8 @@ pub enum Outcome {
     Deployed,
     /// What runs is what was asked for; nothing was touched.
     Unchanged,
+    /// It was said what would be done.
+    Planned,
     /// The new release failed, or never started; what served before still serves (or nothing did).
     FailedOldServing,
     /// The new release failed and what served before could not be brought back.
@@ -138,6 +142,7 @@ impl Outcome {
         match self {
             Outcome::Deployed => "deployed",
             Outcome::Unchanged => "unchanged",
+            Outcome::Planned => "planned",
             Outcome::FailedOldServing => "failed_old_serving",
             Outcome::FailedDown => "failed_down",
             Outcome::Cancelled => "cancelled",
@@ -262,6 +267,11 @@ pub struct LogLine {
 #[derive(Debug)]
 pub enum Event {
     Started(Stage),
+    /// What a stage would do, of `--dry-run`.
+    Planned {
+        stage: Stage,
+        line: String,
+    },
     /// A remark on a stage that goes on: what it found out, or what it waits for.
     Note {
         stage: Stage,
@@ -344,7 +354,9 @@ impl Event {
             | Event::Past { .. }
             | Event::Pruned { .. }
             | Event::Stopped { .. } => {}
-            Event::Note { line, .. } | Event::Output { line, .. } => f(line),
+            Event::Planned { line, .. } | Event::Note { line, .. } | Event::Output { line, .. } => {
+                f(line);
+            }
             Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {
                 problem(p, &mut f);
             }

@@ -26,6 +26,7 @@ mod probe;
 mod provision;
 mod prune;
 mod redact;
+mod rehearse;
 mod release;
 mod report;
 mod rollback;

@@ -23,6 +23,8 @@ pub enum Ending {
     Handed { handed: Handed, port: u16 },
     /// What serves is what was asked for.
     Unchanged(Box<Container>),
+    /// It was said what would be done.
+    Planned,
 }
 
 /// What is left to do after a run: which container to follow, and what to exit with.
@@ -138,6 +140,14 @@ impl<'a> Run<'a> {
                     None => Serving::Unknown,
                 };
                 (serving.into_summary(summary), Some(container.id))
+            }
+            Ok(Ending::Planned) => {
+                let summary = self.summary(State::Planned, Outcome::Planned);
+                let serving = match engine {
+                    Some(engine) => what_serves(engine, self.repository).await,
+                    None => Serving::Unknown,
+                };
+                (serving.into_summary(summary), None)
             }
             Err(failure) => {
                 let serving = match engine {

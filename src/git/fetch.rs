@@ -286,6 +286,34 @@ fn refspec(spec: &str) -> Option<gix::refspec::RefSpec> {
     Some(spec.to_owned())
 }
 
+impl Git {
+    /// Where `branch` is at the remote, without getting anything of it.
+    pub fn tip(&self, branch: &str) -> Result<Id> {
+        let repo = self.local();
+        let remote = repo
+            .find_remote("origin")
+            .map_err(|error| trouble::git("find the remote `origin`", &error))?;
+        let name = branch::full_name(branch)?;
+        let listed = list_branches(&remote).ok_or_else(|| {
+            let shown = remote
+                .url(Direction::Fetch)
+                .map(trouble::shown)
+                .unwrap_or_default();
+            Failure::new(
+                Code::RemoteUnreachable,
+                format!("`{shown}` does not tell its branches"),
+            )
+            .hint("`git ls-remote origin` in the checkout shows why")
+        })?;
+        let found = listed.iter().find_map(|known| {
+            let (full, target, peeled) = known.unpack();
+            let id = peeled.or(target)?;
+            (full == name.as_bstr()).then(|| Id(id.to_owned()))
+        });
+        found.ok_or_else(|| no_such_branch(&remote, branch, &listed))
+    }
+}
+
 /// Says what there is instead of `branch`; asks the remote for that.
 fn no_such_branch(remote: &gix::Remote<'_>, branch: &str, known: &[Ref]) -> Failure {
     let shown = remote

@@ -142,6 +142,48 @@ impl Git {
         Ok(head.map(|name| name.shorten().to_string()))
     }
 
+    /// Where the local `branch` is; `None` if there is none of this name.
+    pub fn local_tip(&self, branch: &str) -> Result<Option<Id>> {
+        let name = branch::full_name(branch)?;
+        let repo = self.local();
+        let found = repo.try_find_reference(name.as_ref());
+        let tip = found.and_then(|found| {
+            found
+                .map(|mut found| found.peel_to_id().map(|id| Id(id.detach())))
+                .transpose()
+        });
+        tip.map_err(|error| trouble::git(format_args!("read the branch `{branch}`"), &error))
+    }
+
+    /// Lets git ignore a file in this checkout, whatever the commit's own `.gitignore` says.
+    pub fn ignore(&self, name: &str) -> Result<()> {
+        let path = self.local().common_dir().join("info/exclude");
+        let io = |error| {
+            Failure::io(
+                Code::GitFailed,
+                format_args!("write `{}`", path.display()),
+                error,
+            )
+        };
+        let line = format!("/{name}");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if text.lines().any(|known| known == line) {
+            return Ok(());
+        }
+        let break_ = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(io)?;
+        }
+        let temporary = path.with_extension("sdp");
+        std::fs::write(&temporary, format!("{text}{break_}{line}\n"))
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .map_err(io)
+    }
+
     /// The URL that `origin` is fetched from; it may hold a password.
     pub fn origin(&self) -> Option<String> {
         let repo = self.local();

@@ -28,6 +28,7 @@ pub struct Plan {
     pub keep: usize,
     pub canary: bool,
     pub if_changed: bool,
+    pub dry_run: bool,
     pub lock_wait: Duration,
     pub follow: bool,
 }
@@ -156,6 +157,7 @@ impl Plan {
             keep: usize::from(release.keep),
             canary: !release.no_canary,
             if_changed: release.if_changed,
+            dry_run: release.dry_run,
             lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
         })

@@ -261,6 +261,10 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 let line = format!("{}: {}\n", stage.name(), clean(line));
                 self.print(&line, now);
             }
+            Event::Planned { stage, line } => {
+                let line = words::planned(*stage, line);
+                self.print(&line, now);
+            }
             // The next tick shows it.
             Event::Note { .. } | Event::Update { .. } => {}
             Event::Output { line, .. } => {
@@ -290,7 +294,7 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                     );
                 }
                 let text = match summary.state {
-                    State::Running => {
+                    State::Running | State::Planned => {
                         words::success(summary, self.look, Some(self.screen.columns()))
                     }
                     State::Failed | State::Cancelled => {

@@ -40,6 +40,12 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
             line: format!("starting {}", stage.name()).into(),
             ..progress(*stage, "started")
         },
+        Event::Planned { stage, line } => LineV1 {
+            kind: "plan",
+            stage: Some(stage.name()),
+            line: line.into(),
+            ..LineV1::default()
+        },
         Event::Note { stage, line } => LineV1 {
             line: line.into(),
             ..progress(*stage, "update")
@@ -96,11 +102,12 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
             line: match (&summary.problem, summary.state) {
                 (Some(problem), _) => (&problem.message).into(),
                 (None, State::Running) => "running".into(),
+                (None, State::Planned) => "planned".into(),
                 (None, State::Failed) => "failed".into(),
                 (None, State::Cancelled) => "cancelled".into(),
             },
             stage: running
-                .filter(|_| summary.state != State::Running)
+                .filter(|_| matches!(summary.state, State::Failed | State::Cancelled))
                 .map(Stage::name),
             elapsed_ms: Some(millis(summary.elapsed)),
             error: summary.problem.as_ref().map(Error::from),

@@ -118,6 +118,10 @@ impl<W: Write> Show for Lines<W> {
                 }
             }
             Event::Update { .. } => {}
+            Event::Planned { stage, line } => {
+                let line = words::planned(*stage, line);
+                self.print(Stream::Stdout, &line, now);
+            }
             Event::Output { stream, line, .. } => {
                 if !self.quiet {
                     let line = clean(line);
@@ -158,7 +162,7 @@ impl<W: Write> Show for Lines<W> {
                         now,
                     );
                 }
-                if summary.state != State::Running {
+                if matches!(summary.state, State::Failed | State::Cancelled) {
                     let text = words::defeat(summary, &self.course, self.err.look);
                     self.print(Stream::Stderr, &text, now);
                 } else if !self.quiet {

@@ -26,7 +26,7 @@ pub struct LineV1<'a> {
     /// When it happened, in Unix milliseconds; never less than on the line before.
     pub at: u64,
     /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
-    /// `service`: a line of `sdp status`; `history`: one of its `--history`.
+    /// `plan`: what `--dry-run` would do; `service`: a line of `sdp status`; `history`: one of its `--history`.
     pub kind: &'static str,
     /// `FAILED` where a stage failed; on `status`: `RUNNING`, `FAILED` or `CANCELLED`; else empty.
     pub state: &'a str,

@@ -66,6 +66,7 @@ impl Course {
             | Event::Service(_)
             | Event::Past { .. }
             | Event::Pruned { .. }
+            | Event::Planned { .. }
             | Event::Stopped { .. } => {}
         }
     }
@@ -123,7 +124,7 @@ impl End {
     pub fn of_deployment(summary: &Summary) -> End {
         match summary.state {
             State::Cancelled => End::Cancelled,
-            State::Failed | State::Running => End::Failed,
+            State::Failed | State::Running | State::Planned => End::Failed,
         }
     }
 }
@@ -159,6 +160,9 @@ pub fn success(summary: &Summary, look: Look, width: Option<usize>) -> String {
         text.push_str(&fit(&line.to_string(), width, look.ellipsis()));
         text.push('\n');
     };
+    if summary.outcome == Outcome::Planned {
+        return "nothing was touched\n".to_owned();
+    }
     let word = match summary.outcome {
         Outcome::Unchanged => "unchanged",
         _ => "deployed",
@@ -259,6 +263,11 @@ pub fn aborted(problem: &Problem, look: Look) -> String {
     }
     advice(&mut text, problem.hint.as_deref(), look);
     text
+}
+
+/// What a stage would do.
+pub fn planned(stage: Stage, line: &str) -> String {
+    format!("{:<15}  {}\n", stage.name(), clean(line))
 }
 
 /// What `sdp stop` did to a container.

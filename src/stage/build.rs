@@ -78,7 +78,7 @@ pub async fn build(
 /// The directory to run go in, and the pattern to look for a main package with.
 ///
 /// A module need not be at the root of its repository: the one nearest to the package counts.
-fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
+pub fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
     let base = root.join(&plan.workdir);
     let inside = base
         .canonicalize()
@@ -185,7 +185,12 @@ fn find_modules(directory: &Path, depth: usize, modules: &mut Vec<PathBuf>) {
 }
 
 /// The one main package, or the one that is named like the repository.
-fn choose(mains: &[PathBuf], directory: &Path, repository: &str, pattern: &str) -> Result<String> {
+pub fn choose(
+    mains: &[PathBuf],
+    directory: &Path,
+    repository: &str,
+    pattern: &str,
+) -> Result<String> {
     let directory = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());

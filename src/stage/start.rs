@@ -51,6 +51,7 @@ pub fn prepare(
             &repository.name,
         )?,
         Mount::Checkout => {
+            origin.git.ignore(&release::program(&repository.name))?;
             release::place_in_checkout(&repository.path, &binary.path, &repository.name)?;
             repository.path.clone()
         }

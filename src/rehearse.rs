@@ -1,0 +1,222 @@
+//! `sdp deploy --dry-run`: the whole plan, with nothing touched on disk or engine.
+
+use crate::engine::{BUILTIN, Container, Engine, shared_host_port};
+use crate::event::{Event, Stage};
+use crate::failure::Result;
+use crate::git::Git;
+use crate::golang::{Target, Toolchain};
+use crate::handover;
+use crate::plan::{Mount, Plan, Publish};
+use crate::redact;
+use crate::release;
+use crate::run::{self, Ending, Run};
+use crate::stage::{build, start};
+use crate::{deploy, upkeep};
+
+/// Says what each stage would do.
+///
+/// # Errors
+/// What would stop the deployment before it began.
+pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<Ending> {
+    let emitter = run.emitter;
+    let say = |stage, line: String| emitter.emit(Event::Planned { stage, line });
+    let url = deploy::url_to_clone(plan)?;
+    let (platform, image, toolchain) = tokio::try_join!(
+        engine.platform(),
+        engine.image(&plan.container.image),
+        Toolchain::find(plan.build.go.as_deref()),
+    )?;
+    let containers = upkeep::containers(engine, &plan.repository).await?;
+    let formers = run::serving(&containers);
+    let running = engine.running_containers().await?;
+    handover::check_ports(&running, &formers, &plan.container.publish)?;
+
+    let path = &plan.repository.path;
+    let target = format!(
+        "{}/{}, static, {}",
+        platform.os, platform.arch, toolchain.version
+    );
+    if let Some(url) = url {
+        let url = redact::url(url);
+        say(Stage::Clone, format!("{url} to {}", path.display()));
+        say(
+            Stage::Build,
+            format!("the main package of what is cloned, {target}"),
+        );
+    } else {
+        let git = deploy::open(plan)?;
+        let branch = deploy::branch(plan, &git)?;
+        run.branch = Some(branch.clone());
+        say_git(run, plan, &git, &branch).await?;
+        let (directory, pattern) = build::module(path, &plan.build)?;
+        let scratch = std::env::temp_dir();
+        let go = Target {
+            directory: &directory,
+            scratch: &scratch,
+            os: &platform.os,
+            arch: &platform.arch,
+        };
+        let mains = toolchain
+            .main_packages(go, &plan.build, &pattern, run.interrupt)
+            .await?;
+        let package = build::choose(&mains, &directory, &plan.repository.name, &pattern)?;
+        say(
+            Stage::Build,
+            format!("{package} as it is checked out now, {target}"),
+        );
+    }
+
+    let wanted = &plan.container.image;
+    let reference = image
+        .as_ref()
+        .map_or(wanted, |image| &image.reference)
+        .clone();
+    let image = match (&image, wanted.as_str()) {
+        (Some(_), _) => format!("{wanted}, which is there"),
+        (None, BUILTIN) => "the built-in image, imported first".to_owned(),
+        (None, _) => format!("{wanted}, pulled first"),
+    };
+    say(
+        Stage::Start,
+        format!("{} of {image}", start::container_name(plan)),
+    );
+    say(Stage::Start, docker_run(plan, &reference));
+    let proof = match &plan.health.http {
+        Some(path) => format!(
+            "GET {path} on port {} answers 2xx or 3xx",
+            plan.container.port
+        ),
+        None => format!(
+            "port {} answers, or the program stays up for {:?}",
+            plan.container.port, plan.health.settle
+        ),
+    };
+    say(
+        Stage::Health,
+        format!("{proof}; {}", succession(plan, &formers)),
+    );
+    Ok(Ending::Planned)
+}
+
+async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, branch: &str) -> Result<()> {
+    let say = |stage, line: String| run.emitter.emit(Event::Planned { stage, line });
+    let asked = {
+        let (git, branch) = (git.clone(), branch.to_owned());
+        tokio::task::spawn_blocking(move || git.tip(&branch))
+    };
+    let upstream = tokio::select! {
+        asked = asked => asked.map_err(anyhow::Error::from)??,
+        signal = run.interrupt.cancelled() => return Err(signal.into()),
+    };
+    let local = git.local_tip(branch)?;
+    let short = |id: String| id.get(..9).map(str::to_owned).unwrap_or(id);
+    let there = short(upstream.to_string());
+    say(
+        Stage::Fetch,
+        match local {
+            Some(local) if local == upstream => format!("nothing new: `{branch}` is at {there}"),
+            _ => format!("`{branch}`, which is at {there}"),
+        },
+    );
+    let force = if plan.force {
+        ", dropping local changes"
+    } else {
+        ""
+    };
+    say(Stage::Checkout, format!("`{branch}`{force}"));
+    say(
+        Stage::Pull,
+        match local {
+            Some(local) if local == upstream => "up to date".to_owned(),
+            Some(local) => format!("from {} to {there}", short(local.to_string())),
+            None => format!("a new local branch at {there}"),
+        },
+    );
+    Ok(())
+}
+
+fn succession(plan: &Plan, formers: &[Container]) -> String {
+    let Some(former) = formers.first() else {
+        return "nothing runs that it would replace".to_owned();
+    };
+    let name = &former.name;
+    match shared_host_port(former, &plan.container.publish) {
+        _ if !plan.canary => format!("{name} stops first"),
+        Some(port) => {
+            format!("a canary first, then {name} stops and the new one takes port {port}")
+        }
+        None => format!("then {name} stops"),
+    }
+}
+
+/// The docker command that comes nearest. Values of variables are left out: docker takes them from
+/// its own environment then.
+fn docker_run(plan: &Plan, image: &str) -> String {
+    let container = &plan.container;
+    let mut words: Vec<String> = ["docker", "run", "-d", "--name"]
+        .map(str::to_owned)
+        .to_vec();
+    words.push(start::container_name(plan));
+    let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    flag("--restart", "unless-stopped".to_owned());
+    flag("--workdir", "/src".to_owned());
+    let path = &plan.repository.path;
+    flag(
+        "--mount",
+        match container.mount {
+            Mount::Release => {
+                let release = path
+                    .join(release::DIRECTORY)
+                    .join("releases")
+                    .join(&plan.id);
+                format!("type=bind,src={},dst=/src,readonly", release.display())
+            }
+            Mount::Checkout => format!("type=bind,src={},dst=/src", path.display()),
+        },
+    );
+    for volume in &container.volumes {
+        let read_only = if volume.read_only { ":ro" } else { "" };
+        flag(
+            "-v",
+            format!("{}:{}{read_only}", volume.source, volume.target),
+        );
+    }
+    flag("--expose", format!("{}/tcp", container.port));
+    for publish in &container.publish {
+        flag("-p", publish.to_string());
+    }
+    for (name, _) in &container.env {
+        flag("-e", name.clone());
+    }
+    for (name, value) in &container.labels {
+        flag("--label", format!("{name}={value}"));
+    }
+    if let Some(network) = &container.network {
+        flag("--network", network.clone());
+    }
+    flag(
+        "--stop-timeout",
+        container.stop_timeout.as_secs().to_string(),
+    );
+    words.push(image.to_owned());
+    words.push(format!("/src/{}", release::program(&plan.repository.name)));
+    words.extend(container.args.iter().cloned());
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
+impl std::fmt::Display for Publish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.ip {
+            Some(ip) if ip.contains(':') => write!(f, "[{ip}]:")?,
+            Some(ip) => write!(f, "{ip}:")?,
+            None => {}
+        }
+        if let Some(host) = self.host {
+            write!(f, "{host}")?;
+        }
+        if self.ip.is_some() || self.host.is_some() {
+            f.write_str(":")?;
+        }
+        write!(f, "{}/{}", self.port, self.protocol)
+    }
+}
