@@ -43,18 +43,9 @@ impl Engine {
         container: &str,
         options: &LogOptions,
     ) -> impl Stream<Item = Result<Line>> + Send + use<> {
-        self.logs_of(container, options, &[Source::Stdout, Source::Stderr])
-    }
-
-    fn logs_of(
-        &self,
-        container: &str,
-        options: &LogOptions,
-        sources: &[Source],
-    ) -> impl Stream<Item = Result<Line>> + Send + use<> {
         let mut query = LogsOptionsBuilder::new()
-            .stdout(sources.contains(&Source::Stdout))
-            .stderr(sources.contains(&Source::Stderr))
+            .stdout(true)
+            .stderr(true)
             .follow(options.follow)
             .timestamps(options.timestamps);
         if let Some(tail) = options.tail {
@@ -101,21 +92,21 @@ impl Engine {
     /// The last lines of a container, for an error.
     ///
     /// The engine does not keep the order between the two streams, and a panic on stderr must not be
-    /// lost among what stdout printed before it: each stream gives its last lines, and up to five of
-    /// stderr's stay.
+    /// lost among what stdout printed before it: up to five of stderr's lines stay, from among many
+    /// more than are asked for.
     pub async fn last_lines(&self, container: &str, count: usize) -> Vec<String> {
         let options = LogOptions {
-            tail: u32::try_from(count).ok(),
+            tail: Some(1000),
             timestamps: true,
             ..LogOptions::default()
         };
-        let of = |source| {
-            self.logs_of(container, &options, &[source])
-                .filter_map(|line| async { line.ok() })
-                .collect::<Vec<_>>()
-        };
-        let (stdout, stderr) =
-            futures_util::future::join(of(Source::Stdout), of(Source::Stderr)).await;
+        let lines = self
+            .logs(container, &options)
+            .filter_map(|line| async { line.ok() });
+        let lines: Vec<Line> = lines.collect().await;
+        let (stdout, stderr) = lines
+            .into_iter()
+            .partition(|line| line.source == Source::Stdout);
         merge(stdout, stderr, count)
     }
 }

@@ -16,6 +16,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long work may take to notice that nobody wants it any more.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A terminal's Ctrl-C reaches git's child processes too, whose end may be seen before the signal is.
+const NEWS: Duration = Duration::from_millis(50);
+
 /// Runs `work`, telling how far it has come, until it is done or `cancelled`. Work that does not
 /// notice that it is cancelled, on a connection that stalls for one, is left behind: it must be able
 /// to die with the process at any time.
@@ -45,9 +48,15 @@ pub async fn run<T: Send + 'static>(
                 timeout(PATIENCE, receiver).await.ok();
                 return Err(signal.into());
             }
-            done = &mut receiver => return done.unwrap_or_else(|_| {
-                Err(Failure::new(Code::Internal, "a thread of sdp's ended too early"))
-            }),
+            done = &mut receiver => {
+                let done = done.unwrap_or_else(|_| {
+                    Err(Failure::new(Code::Internal, "a thread of sdp's ended too early"))
+                });
+                if done.is_err() && let Ok(signal) = timeout(NEWS, &mut cancelled).await {
+                    return Err(signal.into());
+                }
+                return done;
+            }
             _ = ticks.tick() => {
                 let amount = meter.sample();
                 if let Some(amount) = amount.filter(|_| amount != shown) {
