@@ -1,0 +1,197 @@
+//! Ctrl-C and SIGTERM in each stage: the stage ends and so do its processes, what served before
+//! serves, nothing half-done is left, and the next deployment needs no help.
+
+use crate::support::program::{self, Files, server};
+use crate::support::{FIRST, Host, Live, NEXT, Run, Server, eventually};
+
+#[derive(Clone, Copy)]
+enum By {
+    CtrlC,
+    Sigterm,
+}
+
+fn cancel(live: Live, by: By) -> Run {
+    match by {
+        By::CtrlC => live.interrupt(),
+        By::Sigterm => live.terminate(),
+    }
+    let run = live.finish().exited(match by {
+        By::CtrlC => 130,
+        By::Sigterm => 143,
+    });
+    assert_eq!(run.status().state, "CANCELLED", "{}", run.story());
+    let code = match by {
+        By::CtrlC => "interrupted",
+        By::Sigterm => "terminated",
+    };
+    assert_eq!(run.problem().code, code, "{}", run.story());
+    run
+}
+
+/// Cancels a clone that never gets on: no trace is left.
+fn in_clone(url: impl Fn(&Host) -> String, path: Option<&str>, by: By) {
+    let host = Host::new();
+    let mut deploy = host.deploy_from(&url(&host));
+    if let Some(script) = path {
+        deploy = deploy.env("PATH", &host.instead_of("git-upload-pack", script));
+    }
+    let mut live = deploy.spawn();
+    live.wait_for("the clone", |event| event.starts("git clone"));
+
+    let run = cancel(live, by);
+
+    assert_eq!(run.stages(), &FIRST[..1]);
+    host.is_untouched();
+}
+
+/// Cancels the deployment of a second commit when the stage has started, and `deep` within it.
+/// Stages that end within milliseconds may have ended when the signal arrives.
+fn in_stage(stage: &str, second: &Files, arguments: &[&str], by: By, deep: impl Fn(&Host)) {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(second, "Second");
+    let mut live = host.deploy(&origin).args(arguments).spawn();
+    live.wait_for(stage, |event| event.starts(stage));
+    deep(&host);
+
+    let run = cancel(live, by);
+
+    let reached = 1 + NEXT.iter().position(|known| *known == stage).unwrap();
+    assert_eq!(run.stages()[..reached], NEXT[..reached]);
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&first], &[]);
+
+    origin.commit(&server("three"), "Third");
+    let third = host.deploy(&origin).run().deployed(NEXT);
+    assert_eq!(host.answer(), "three");
+    host.holds(&[&third], &[&first]);
+}
+
+fn at_once(_: &Host) {}
+
+fn hanging_git(host: &Host) -> String {
+    let origin = host.origin(&server("one"));
+    origin.url()
+}
+
+const HANG: &str = "exec sleep 600";
+
+#[test]
+fn ctrl_c_in_clone_over_http() {
+    in_clone(|_| Server::silent().url("http"), None, By::CtrlC);
+}
+
+#[test]
+fn sigterm_in_clone_over_git() {
+    in_clone(|_| Server::silent().url("git"), None, By::Sigterm);
+}
+
+#[test]
+fn ctrl_c_in_clone_through_a_process() {
+    in_clone(hanging_git, Some(HANG), By::CtrlC);
+}
+
+#[test]
+fn sigterm_in_clone_through_a_process() {
+    in_clone(hanging_git, Some(HANG), By::Sigterm);
+}
+
+/// Cancels a fetch from a remote that never answers.
+fn in_fetch(by: By) {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&server("two"), "Second");
+    let hanging = host.instead_of("git-upload-pack", HANG);
+    let mut live = host.deploy(&origin).env("PATH", &hanging).spawn();
+    live.wait_for("the fetch", |event| event.starts("git fetch"));
+    eventually("the remote is asked", || {
+        (!host.processes("sleep 600").is_empty()).then_some(())
+    });
+
+    let run = cancel(live, by);
+
+    assert_eq!(run.stages(), &NEXT[..1]);
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&first], &[]);
+    let third = host.deploy(&origin).run().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
+    host.holds(&[&third], &[&first]);
+}
+
+#[test]
+fn ctrl_c_in_fetch() {
+    in_fetch(By::CtrlC);
+}
+
+#[test]
+fn sigterm_in_fetch() {
+    in_fetch(By::Sigterm);
+}
+
+#[test]
+fn ctrl_c_in_checkout() {
+    in_stage("git checkout", &server("two"), &[], By::CtrlC, at_once);
+}
+
+#[test]
+fn ctrl_c_in_pull() {
+    in_stage("git pull", &server("two"), &[], By::CtrlC, at_once);
+}
+
+fn until_the_compiler_runs(host: &Host) {
+    eventually("the compiler runs", || {
+        (!host.processes("/compile ").is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn ctrl_c_in_build() {
+    let slow = program::slow_to_compile();
+    in_stage("go build", &slow, &[], By::CtrlC, until_the_compiler_runs);
+}
+
+#[test]
+fn sigterm_in_build() {
+    let slow = program::slow_to_compile();
+    in_stage("go build", &slow, &[], By::Sigterm, until_the_compiler_runs);
+}
+
+#[test]
+fn ctrl_c_in_start() {
+    in_stage("start container", &server("two"), &[], By::CtrlC, at_once);
+}
+
+#[test]
+fn sigterm_in_start() {
+    in_stage("start container", &server("two"), &[], By::Sigterm, at_once);
+}
+
+/// Who presses Ctrl-C twice does not want to wait: no second word from anything.
+#[test]
+fn second_ctrl_c() {
+    let host = Host::new();
+    let url = Server::silent().url("git");
+    let mut live = host.deploy_from(&url).spawn();
+    live.wait_for("the clone", |event| event.starts("git clone"));
+    live.interrupt();
+
+    live.interrupt();
+
+    assert_eq!(live.code(), 130);
+}
+
+const PATIENT: &[&str] = &["--health-http", "/", "--health-timeout", "10m"];
+
+#[test]
+fn ctrl_c_in_health_check() {
+    let never = program::slow_server("two", "time.Hour");
+    in_stage("health check", &never, PATIENT, By::CtrlC, at_once);
+}
+
+#[test]
+fn sigterm_in_health_check() {
+    let never = program::slow_server("two", "time.Hour");
+    in_stage("health check", &never, PATIENT, By::Sigterm, at_once);
+}

@@ -1,0 +1,139 @@
+//! What else one does with a deployment: look at it, stop it, not start two at once.
+
+use crate::support::program::{self, server};
+use crate::support::{FIRST, Host, NEXT};
+
+#[test]
+fn status_of_what_runs() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let deployed = host.deploy(&origin).run().deployed(FIRST);
+
+    let one = host.sdp(&["status", host.name()]).run().exited(0);
+    let all = host.sdp(&["status"]).run().exited(0);
+
+    let commit = &deployed.status().commit.as_ref().unwrap()[..9];
+    for text in [&one.stdout, &all.stdout] {
+        for part in [host.name(), commit, "main", "running"] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+}
+
+#[test]
+fn status_for_scripts() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let deployed = host.deploy(&origin).run().deployed(FIRST);
+
+    let output = host.sdp(&["status", host.name()]).args(&["--json"]);
+    let output = output.into_command().output().unwrap();
+
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let text = serde_json::to_string(&lines).unwrap();
+    for part in [
+        host.name(),
+        deployed.container(),
+        deployed.status().commit.as_ref().unwrap(),
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+}
+
+/// `sdp status` of a service that does not run says so, and stopping it again is no error.
+#[test]
+fn status_of_what_is_stopped() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.deploy(&origin).run().deployed(FIRST);
+    host.sdp(&["stop", host.name()]).run().exited(0);
+
+    let status = host.sdp(&["status", host.name()]).run().exited(0);
+    let stop = host.sdp(&["stop", host.name()]).run().exited(0);
+
+    assert!(status.stdout.contains(host.name()), "{status:#?}");
+    assert!(!status.stdout.contains("running"), "{status:#?}");
+    assert!(!stop.stdout.is_empty(), "{stop:#?}");
+}
+
+#[test]
+fn stop_and_deploy_again() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+
+    host.sdp(&["stop", host.name()]).run().exited(0);
+    host.holds(&[], &[&first]);
+
+    let second = host.deploy(&origin).run().deployed(NEXT);
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&second], &[&first]);
+}
+
+#[test]
+fn nothing_deployed() {
+    let host = Host::new();
+
+    let status = host.sdp(&["status", host.name()]).run().exited(0);
+    assert!(status.stderr.contains("nothing is deployed"), "{status:#?}");
+    for command in ["stop", "logs"] {
+        let run = host.sdp(&[command, host.name()]).run().exited(2);
+        assert!(run.stderr.contains(host.name()), "{run:#?}");
+    }
+    host.is_untouched();
+}
+
+#[test]
+fn one_deployment_at_a_time() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&program::slow_server("two", "3 * time.Second"), "Take time");
+    let mut slow = host.deploy(&origin).args(&["--health-http", "/"]).spawn();
+    slow.wait_for("the health check", |event| event.starts("health check"));
+
+    let other = host.deploy(&origin).run().exited(8);
+
+    assert_eq!(other.problem().code, "locked");
+    assert_eq!(other.status().outcome.as_deref(), Some("locked"));
+    assert!(other.stages().is_empty(), "{}", other.story());
+    let second = slow.finish().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
+    host.holds(&[&second], &[&first]);
+}
+
+/// Even a command line that cannot be meant ends with a last status where events were asked for.
+#[test]
+fn usage_error_with_events() {
+    let host = Host::new();
+
+    let run = host
+        .sdp(&["deploy", "shop", "--json", "-p", "no-port"])
+        .run();
+
+    let run = run.exited(2);
+    assert_eq!(run.problem().code, "usage");
+    assert!(run.problem().message.contains("no-port"), "{}", run.story());
+    host.is_untouched();
+}
+
+#[test]
+fn usage_errors() {
+    let host = Host::new();
+    for arguments in [
+        &["deploy"][..],
+        &["deploy", "shop", "--no-such-flag"],
+        &["deploy", "shop", "-p", "no-port"],
+        &["deploy", "shop", "-e", "=value"],
+        &["deploy", "no-such-checkout"],
+    ] {
+        let run = host.sdp(arguments).run().exited(2);
+        assert!(!run.stderr.is_empty() && run.stdout.is_empty(), "{run:#?}");
+    }
+    host.is_untouched();
+}

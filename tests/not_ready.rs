@@ -1,0 +1,94 @@
+//! A host that lacks something is told so before anything is touched.
+
+use crate::support::program::server;
+use crate::support::{FIRST, Host};
+
+#[test]
+fn no_engine() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let nowhere = format!("unix://{}", host.path("no.sock").display());
+
+    let run = host
+        .deploy(&origin)
+        .env("DOCKER_HOST", &nowhere)
+        .run()
+        .exited(3);
+
+    let problem = run.problem();
+    assert_eq!(problem.code, "engine_unreachable");
+    assert!(format!("{problem:?}").contains("no.sock"), "{problem:?}");
+    assert!(problem.hint.is_some(), "{problem:?}");
+    host.is_untouched();
+}
+
+#[test]
+fn no_go() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let path = host.path_with_only(&["git", "git-upload-pack", "sh"]);
+
+    let run = host.deploy(&origin).env("PATH", &path).run().exited(3);
+
+    assert_eq!(run.problem().code, "go_missing", "{}", run.story());
+    assert!(run.problem().hint.is_some());
+    host.is_untouched();
+}
+
+#[test]
+fn no_go_where_it_is_said_to_be() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+
+    let run = host
+        .deploy(&origin)
+        .args(&["--go", "/no/such/go"])
+        .run()
+        .exited(3);
+
+    assert_eq!(run.problem().code, "go_missing", "{}", run.story());
+    assert!(
+        run.problem().message.contains("/no/such/go"),
+        "{}",
+        run.story()
+    );
+    host.is_untouched();
+}
+
+#[test]
+fn no_image() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+
+    let run = host
+        .deploy(&origin)
+        .args(&["--image", "sdp-test/no-such-image:1", "--pull", "never"])
+        .run()
+        .exited(3);
+
+    let problem = run.problem();
+    assert_eq!(problem.code, "image_missing", "{}", run.story());
+    assert!(
+        problem.message.contains("sdp-test/no-such-image:1"),
+        "{problem:?}"
+    );
+    assert!(
+        problem.hint.as_ref().unwrap().contains("builtin"),
+        "{problem:?}"
+    );
+    host.is_untouched();
+}
+
+/// A host that became ready needs nothing but the same command again.
+#[test]
+fn ready_after_all() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let missing = ["--go", "/no/such/go"];
+    host.deploy(&origin).args(&missing).run().exited(3);
+
+    let run = host.deploy(&origin).run().deployed(FIRST);
+
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&run], &[]);
+}

@@ -1,0 +1,180 @@
+//! Published ports: handed over from one container to the next, or held by somebody else.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crate::support::program::{self, server};
+use crate::support::{FIRST, Host, NEXT, free_port, get};
+
+/// A client that asks without pause and remembers each change of what it is answered.
+struct Client {
+    enough: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Client {
+    fn of(port: u16) -> Client {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let enough = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&enough);
+        let thread = std::thread::spawn(move || {
+            let mut answers: Vec<String> = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let answer = get(address, "/").unwrap_or_else(|_| "(none)".to_owned());
+                if answers.last() != Some(&answer) {
+                    answers.push(answer);
+                }
+            }
+            answers
+        });
+        Client { enough, thread }
+    }
+
+    fn answers(self) -> Vec<String> {
+        self.enough.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+#[test]
+fn published_port_is_handed_over() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = ["-p", &format!("127.0.0.1:{port}:8080")];
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).args(&publish).run().deployed(FIRST);
+    assert_eq!(
+        first.status().ports,
+        [format!("127.0.0.1:{port}->8080/tcp")]
+    );
+    origin.commit(&server("two"), "Say two");
+    let client = Client::of(port);
+
+    let second = host.deploy(&origin).args(&publish).run().deployed(NEXT);
+
+    assert_eq!(client.answers(), ["one", "(none)", "two"]);
+    let status = second.status();
+    assert_eq!(status.ports, [format!("127.0.0.1:{port}->8080/tcp")]);
+    assert_eq!(status.replaced.as_deref(), Some(first.container()));
+    assert!(status.downtime_ms.unwrap() > 0);
+    host.holds(&[&second], &[&first]);
+}
+
+/// A release that cannot run costs no gap: it never got as far as the port.
+#[test]
+fn crash_at_start_does_not_cost_the_port() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = ["-p", &format!("127.0.0.1:{port}:8080")];
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).args(&publish).run().deployed(FIRST);
+    origin.commit(&program::crash(), "Need a database");
+    let client = Client::of(port);
+
+    let second = host.deploy(&origin).args(&publish).run();
+
+    assert_eq!(client.answers(), ["one"]);
+    second.failed(6, "crashed", NEXT);
+    host.holds(&[&first], &[]);
+}
+
+/// Ctrl-C between the end of the former one and the beginning of the new one: the former one is back.
+#[test]
+fn ctrl_c_in_the_hand_over() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = ["-p", &format!("127.0.0.1:{port}:8080")];
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).args(&publish).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let mut live = host.deploy(&origin).args(&publish).spawn();
+    live.wait_for("the hand-over", |event| {
+        event.line == format!("stopping {}", first.container())
+    });
+
+    live.interrupt();
+
+    let run = live.finish().exited(130);
+    assert_eq!(run.status().state, "CANCELLED", "{}", run.story());
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(get(address, "/").unwrap(), "one");
+    host.holds(&[&first], &[]);
+}
+
+#[test]
+fn port_that_the_engine_picks() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+
+    let run = host.deploy(&origin).args(&["-p", "127.0.0.1::8080"]).run();
+
+    let run = run.deployed(FIRST);
+    let [port] = run.status().ports.as_slice() else {
+        panic!("not one port: {}", run.story());
+    };
+    let address = port.strip_suffix("->8080/tcp").unwrap().parse().unwrap();
+    assert_eq!(get(address, "/").unwrap(), "one");
+    host.holds(&[&run], &[]);
+}
+
+/// A program that must not run twice is stopped before the new one starts, port in common or not.
+#[test]
+fn never_two_at_once() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&program::crash(), "Need a database");
+
+    let second = host.deploy(&origin).args(&["--no-canary"]).run();
+
+    second.failed(6, "crashed", NEXT);
+    assert_eq!(host.answer(), "one", "it is back");
+    host.holds(&[&first], &[]);
+    origin.commit(&server("three"), "Mend it");
+    let third = host.deploy(&origin).args(&["--no-canary"]).run();
+    let third = third.deployed(NEXT);
+    assert!(third.status().downtime_ms.unwrap() > 0);
+    assert_eq!(host.answer(), "three");
+    host.holds(&[&third], &[&first]);
+}
+
+#[test]
+fn port_taken_by_a_container() {
+    let host = Host::new();
+    let port = free_port();
+    let stranger = host.stranger(port);
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+
+    let run = host
+        .deploy(&origin)
+        .args(&["-p", &format!("127.0.0.1:{port}:8080")])
+        .run();
+
+    let run = run.failed(6, "port_taken", &[]); // known before anything starts
+    let problem = format!("{:?}", run.problem());
+    assert!(problem.contains(&stranger), "{problem}");
+    assert!(problem.contains(&port.to_string()), "{problem}");
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&first], &[]);
+}
+
+#[test]
+fn port_taken_by_a_process() {
+    let host = Host::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let origin = host.origin(&server("one"));
+
+    let run = host
+        .deploy(&origin)
+        .args(&["-p", &format!("127.0.0.1:{port}:8080")])
+        .run();
+
+    let run = run.failed(6, "port_taken", &FIRST[..6]);
+    assert!(run.problem().message.contains(&port.to_string()));
+    host.holds(&[], &[]);
+}

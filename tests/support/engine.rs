@@ -1,0 +1,165 @@
+//! The engine as the tests see it: asked directly, past sdp.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig, PortBinding};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+};
+use futures_util::TryStreamExt as _;
+
+use super::BASE;
+
+/// Connects to the engine that sdp talks to as well.
+pub fn connect() -> Docker {
+    match std::env::var("DOCKER_HOST") {
+        Ok(host) if !host.is_empty() => Docker::connect_with_host(&host),
+        _ => Docker::connect_with_unix_defaults(),
+    }
+    .expect("connect to the engine")
+}
+
+/// Runs to the end what the engine's client leaves to be awaited.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("start a runtime")
+        .block_on(work)
+}
+
+/// A container as it was when it was asked for.
+#[derive(Debug)]
+pub struct Container {
+    pub name: String,
+    pub inspect: ContainerInspectResponse,
+}
+
+impl Container {
+    /// `running`, `exited`, `created`, `restarting`, …
+    pub fn state(&self) -> String {
+        let state = self.inspect.state.as_ref().and_then(|state| state.status);
+        state.map(|status| status.to_string()).unwrap_or_default()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.state() == "running"
+    }
+
+    pub fn label(&self, key: &str) -> Option<&str> {
+        let config = self.inspect.config.as_ref()?;
+        config.labels.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Where `port` of the container is reached without being published.
+    pub fn address(&self, port: u16) -> SocketAddr {
+        let networks = self.inspect.network_settings.as_ref();
+        let networks = networks.and_then(|settings| settings.networks.as_ref());
+        let address = networks
+            .and_then(|networks| {
+                networks
+                    .values()
+                    .filter_map(|network| network.ip_address.as_deref())
+                    .find_map(|address| address.parse::<IpAddr>().ok())
+            })
+            .unwrap_or_else(|| panic!("`{}` has no address", self.name));
+        SocketAddr::new(address, port)
+    }
+}
+
+/// All containers, running or not, that carry the label.
+pub fn labelled(docker: &Docker, label: &str) -> Vec<Container> {
+    filtered(docker, "label", label)
+}
+
+fn filtered(docker: &Docker, key: &str, value: &str) -> Vec<Container> {
+    let filters = HashMap::from([(key, vec![value])]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters)
+        .build();
+    block_on(async {
+        let listed = docker.list_containers(Some(options)).await;
+        let mut containers = Vec::new();
+        for id in listed
+            .expect("list containers")
+            .into_iter()
+            .filter_map(|c| c.id)
+        {
+            match docker
+                .inspect_container(&id, None::<InspectContainerOptions>)
+                .await
+            {
+                Ok(inspect) => containers.push(Container {
+                    name: inspect
+                        .name
+                        .as_deref()
+                        .unwrap_or_default()
+                        .trim_start_matches('/')
+                        .to_owned(),
+                    inspect,
+                }),
+                // Removed since it was listed.
+                Err(Error::DockerResponseServerError {
+                    status_code: 404, ..
+                }) => {}
+                Err(error) => panic!("inspect {id}: {error}"),
+            }
+        }
+        containers
+    })
+}
+
+/// Removes all containers whose names contain a host's name, running or not.
+pub fn remove_all_of(docker: &Docker, host: &str) {
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
+    for container in filtered(docker, "name", host) {
+        block_on(docker.remove_container(&container.name, Some(options.clone()))).ok();
+    }
+}
+
+/// What the container's program has printed so far.
+pub fn logs(docker: &Docker, container: &str) -> String {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
+    let pieces: Vec<_> = block_on(docker.logs(container, Some(options)).try_collect())
+        .expect("read a container's log");
+    pieces.iter().map(ToString::to_string).collect()
+}
+
+/// Starts a container that is none of sdp's and holds a port of 127.0.0.1.
+pub fn start_stranger(docker: &Docker, host: &str, port: u16) -> String {
+    let name = format!("stranger-{host}");
+    let binding = PortBinding {
+        host_ip: Some("127.0.0.1".to_owned()),
+        host_port: Some(port.to_string()),
+    };
+    let body = ContainerCreateBody {
+        image: Some(BASE.to_owned()),
+        cmd: Some(vec!["sleep".to_owned(), "3600".to_owned()]),
+        exposed_ports: Some(vec!["80/tcp".to_owned()]),
+        host_config: Some(HostConfig {
+            port_bindings: Some(HashMap::from([("80/tcp".to_owned(), Some(vec![binding]))])),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    block_on(async {
+        docker
+            .create_container(Some(options), body)
+            .await
+            .expect("create a container");
+        docker
+            .start_container(&name, None::<StartContainerOptions>)
+            .await
+            .expect("start a container");
+    });
+    name
+}

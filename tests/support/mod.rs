@@ -1,0 +1,55 @@
+//! What the tests stand on: a [`Host`] of one's own for each test, with git origins made on the spot,
+//! Go programs to put into them, and the built `sdp` to deploy them with.
+
+mod base;
+mod engine;
+mod event;
+mod host;
+mod http;
+mod origin;
+pub mod program;
+mod run;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use base::BASE;
+pub use event::{FIRST, Kind, NEXT};
+pub use host::{Host, Server, free_port, listing};
+pub use http::get;
+pub use origin::Origin;
+pub use run::{Live, Run};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Asks until there is an answer, or panics with `what` was waited for.
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask)
+}
+
+/// The same, with less patience.
+pub fn within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A folder below `target/` that all tests and runs share.
+fn shared(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&path).expect("make a folder below target/");
+    path
+}
+
+/// Runs `work` while no other test, of this process or another, runs work of the same name.
+fn alone<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    let lock = std::fs::File::create(shared("locks").join(name)).expect("create a lock file");
+    lock.lock().expect("wait for the lock");
+    work()
+}

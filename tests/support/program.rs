@@ -1,0 +1,144 @@
+//! Go programs, each with a character of its own.
+
+use std::fmt::Write as _;
+
+/// Paths and contents of a commit.
+pub type Files = Vec<(String, String)>;
+
+/// A module at the root, with these files beside `go.mod`.
+pub fn module(files: &[(&str, &str)]) -> Files {
+    std::iter::once(("go.mod", "module example.com/app\n\ngo 1.19\n"))
+        .chain(files.iter().copied())
+        .map(|(path, content)| (path.to_owned(), content.to_owned()))
+        .collect()
+}
+
+/// A web server that answers `/` with these words, and `/env?NAME` with the variable's value.
+pub fn server(answer: &str) -> Files {
+    module(&[("main.go", &server_source(answer, ":8080", ""))])
+}
+
+/// The same, listening where nobody outside its container reaches it.
+pub fn server_on_localhost() -> Files {
+    module(&[("main.go", &server_source("unheard", "127.0.0.1:8080", ""))])
+}
+
+/// The same, listening only after a delay that a Go expression gives.
+pub fn slow_server(answer: &str, delay: &str) -> Files {
+    let sleep = format!("time.Sleep({delay})");
+    module(&[("main.go", &server_source(answer, ":8080", &sleep))])
+}
+
+/// The source of a `main` package that serves `answer` at `address`, after a statement.
+pub fn server_source(answer: &str, address: &str, first: &str) -> String {
+    format!(
+        r#"package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+func main() {{
+	fmt.Println("args", os.Args[1:], time.Now().Year() > 0)
+	{first}
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {{ fmt.Fprint(w, {answer:?}) }})
+	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {{ fmt.Fprint(w, os.Getenv(r.URL.RawQuery)) }})
+	fmt.Println("listening on", {address:?})
+	fmt.Fprintln(os.Stderr, http.ListenAndServe({address:?}, nil))
+	os.Exit(1)
+}}
+"#
+    )
+}
+
+/// A program that prints 30 lines and ends with exit code 3.
+pub fn crash() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	for i := 1; i <= 29; i++ {
+		fmt.Println("step", i)
+	}
+	fmt.Fprintln(os.Stderr, "fatal: no database")
+	os.Exit(3)
+}
+"#,
+    )])
+}
+
+/// A program that listens on nothing and prints a line to each stream every 50 ms.
+pub fn worker() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	for round := 1; ; round++ {
+		fmt.Println("round", round)
+		fmt.Fprintln(os.Stderr, "trouble", round)
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+"#,
+    )])
+}
+
+/// A program that prints one line of 100,000 bytes and one that is not UTF-8, then waits.
+pub fn odd_printer() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func main() {
+	fmt.Println(strings.Repeat("x", 100000))
+	os.Stdout.Write([]byte("caf\xe9\n"))
+	fmt.Println("done")
+	time.Sleep(time.Hour)
+}
+"#,
+    )])
+}
+
+/// A source file with a mistake in line 4.
+pub fn broken() -> Files {
+    module(&[(
+        "main.go",
+        "package main\n\nfunc main() {\n\tundefinedName()\n}\n",
+    )])
+}
+
+/// A program that keeps the compiler busy for a minute or so.
+pub fn slow_to_compile() -> Files {
+    let mut source = "package main\n\nimport \"os\"\n\nfunc work(m map[string]int) {\n".to_owned();
+    for i in 0..60_000 {
+        let half = i / 2;
+        let divisor = format_args!("(m[\"k{half}\"] + 1)");
+        writeln!(source, "\tm[\"k{i}\"] += len(os.Args) * {i} / {divisor}")
+            .expect("a string grows");
+    }
+    source += "}\n\nfunc main() { work(map[string]int{}) }\n";
+    module(&[("main.go", &source)])
+}

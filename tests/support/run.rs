@@ -1,0 +1,306 @@
+//! The built `sdp`, run to its end or watched while it runs.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::event::{self, Event, Kind, Phase, Problem};
+use super::{PATIENCE, eventually};
+
+/// A command line of sdp in a host's environment.
+pub struct Sdp {
+    command: Command,
+    wants_events: bool,
+}
+
+impl Sdp {
+    pub(super) fn new(command: Command, arguments: &[&str]) -> Sdp {
+        Sdp {
+            command,
+            wants_events: false,
+        }
+        .args(arguments)
+    }
+
+    pub fn args(mut self, arguments: &[&str]) -> Sdp {
+        let before_program = |argument: &&&str| **argument != "--";
+        let json = |argument: &&str| *argument == "--json";
+        self.wants_events |= arguments.iter().take_while(before_program).any(json);
+        self.command.args(arguments);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Sdp {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn within(mut self, folder: &Path) -> Sdp {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Run {
+        self.spawn().finish()
+    }
+
+    /// Starts it, as the leader of a process group of its own, as a shell does.
+    pub fn spawn(mut self) -> Live {
+        let mut child = self
+            .command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start sdp");
+        let stdout = child.stdout.take().expect("a pipe");
+        let mut stderr = child.stderr.take().expect("a pipe");
+        Live {
+            child,
+            lines: read_lines(stdout),
+            stdout: String::new(),
+            stderr: std::thread::spawn(move || {
+                let mut text = Vec::new();
+                stderr.read_to_end(&mut text).ok();
+                String::from_utf8_lossy(&text).into_owned()
+            }),
+            events: self.wants_events.then(Vec::new),
+        }
+    }
+
+    /// The command itself, for a test that arranges the pipes on its own.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+}
+
+/// Passes lines on as they come. The thread ends with the pipe.
+fn read_lines(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stdout);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if sender.send(text).is_err() {
+                return;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+/// A running sdp.
+pub struct Live {
+    child: Child,
+    lines: Receiver<String>,
+    stdout: String,
+    stderr: JoinHandle<String>,
+    events: Option<Vec<Event>>,
+}
+
+impl Live {
+    /// Reads on until a line of standard output fits.
+    pub fn wait_for_line(&mut self, what: &str, fits: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(line) = self.next_line(deadline) {
+            if fits(&line) {
+                return;
+            }
+        }
+        panic!("sdp ended before {what}:\n{}", self.stdout);
+    }
+
+    /// Reads on until an event fits.
+    pub fn wait_for(&mut self, what: &str, fits: impl Fn(&Event) -> bool) {
+        self.wait_for_line(what, |line| fits(&Event::parse(line)));
+    }
+
+    /// Ctrl-C: SIGINT to the whole process group, as a terminal sends it.
+    pub fn interrupt(&self) {
+        kill_process_group(self.pid(), Signal::INT).expect("send SIGINT");
+    }
+
+    /// SIGTERM to the process alone, as a supervisor sends it.
+    pub fn terminate(&self) {
+        kill_process(self.pid(), Signal::TERM).expect("send SIGTERM");
+    }
+
+    /// Reads the rest, waits for the end, and checks the events if there are any.
+    pub fn finish(mut self) -> Run {
+        let deadline = Instant::now() + PATIENCE;
+        while self.next_line(deadline).is_some() {}
+        let status = eventually("the end of sdp", || self.child.try_wait().expect("wait"));
+        let run = Run {
+            // A shell's convention for a death by signal, which no test expects.
+            code: status.code().or(status.signal().map(|n| -n)).unwrap_or(-1),
+            stdout: std::mem::take(&mut self.stdout),
+            stderr: self.take_stderr(),
+            events: self.events.take().unwrap_or_default(),
+        };
+        assert!(!run.stderr.contains("panicked at"), "{run:#?}");
+        if run.deploys() {
+            event::check(&run.events, run.code);
+        }
+        run
+    }
+
+    /// Waits for the end without asking more of the events.
+    pub fn code(mut self) -> i32 {
+        let status = eventually("the end of sdp", || self.child.try_wait().expect("wait"));
+        status.code().or(status.signal().map(|n| -n)).unwrap_or(-1)
+    }
+
+    fn next_line(&mut self, deadline: Instant) -> Option<String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => {
+                self.stdout += &line;
+                if let Some(events) = &mut self.events {
+                    events.push(Event::parse(&line));
+                }
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("sdp says nothing more, after:\n{}", self.stdout)
+            }
+        }
+    }
+
+    fn take_stderr(&mut self) -> String {
+        let done = std::thread::spawn(String::new);
+        std::mem::replace(&mut self.stderr, done)
+            .join()
+            .expect("read standard error")
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            kill_process_group(self.pid(), Signal::KILL).ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    pub events: Vec<Event>,
+}
+
+impl Run {
+    /// The run deployed, through these stages and no other.
+    pub fn deployed(self, stages: &[&str]) -> Run {
+        assert_eq!(self.code, 0, "{}", self.story());
+        assert_eq!(self.status().state, "RUNNING", "{}", self.story());
+        assert_eq!(self.stages(), stages, "{}", self.story());
+        self
+    }
+
+    /// The run failed with these codes, in the last of these stages.
+    pub fn failed(self, exit_code: i32, code: &str, stages: &[&str]) -> Run {
+        assert_eq!(
+            (self.code, self.problem().code.as_str()),
+            (exit_code, code),
+            "{}",
+            self.story()
+        );
+        assert_eq!(self.stages(), stages, "{}", self.story());
+        assert_eq!(self.failed_stage(), stages.last().copied());
+        self
+    }
+
+    /// The run ended with this exit code.
+    pub fn exited(self, code: i32) -> Run {
+        assert_eq!(self.code, code, "{}", self.story());
+        self
+    }
+
+    /// The stages that started, in that order.
+    pub fn stages(&self) -> Vec<&str> {
+        let started = |event: &&Event| event.phase == Some(Phase::Started);
+        let stage = |event| Event::stage(event);
+        self.events.iter().filter(started).map(stage).collect()
+    }
+
+    fn failed_stage(&self) -> Option<&str> {
+        self.events
+            .iter()
+            .find(|event| event.kind == Kind::Progress && event.state == "FAILED")
+            .map(Event::stage)
+    }
+
+    /// The last status.
+    pub fn status(&self) -> &Event {
+        self.events
+            .iter()
+            .find(|event| event.kind == Kind::Status)
+            .unwrap_or_else(|| panic!("no status: {}", self.story()))
+    }
+
+    /// The error in the last status.
+    pub fn problem(&self) -> &Problem {
+        let error = self.status().error.as_ref();
+        error.unwrap_or_else(|| panic!("no error: {}", self.story()))
+    }
+
+    /// The container that the run ended with.
+    pub fn container(&self) -> &str {
+        let container = self.status().container.as_deref();
+        container.unwrap_or_else(|| panic!("no container: {}", self.story()))
+    }
+
+    pub fn deployment(&self) -> &str {
+        &self.status().deployment_id
+    }
+
+    /// What the tools of the stages printed.
+    pub fn output(&self) -> String {
+        let output = |event: &&Event| event.phase == Some(Phase::Output);
+        let lines = self.events.iter().filter(output);
+        lines
+            .map(|event| event.line.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// The program's log lines of one stream.
+    pub fn log(&self, stream: &str) -> Vec<&str> {
+        let log =
+            |event: &&Event| event.kind == Kind::Log && event.stream.as_deref() == Some(stream);
+        self.events
+            .iter()
+            .filter(log)
+            .map(|event| event.line.as_str())
+            .collect()
+    }
+
+    /// Everything it said, for the message of a failed test.
+    pub fn story(&self) -> String {
+        format!("exit code {}\n{}{}", self.code, self.stdout, self.stderr)
+    }
+
+    /// Whether these are the events of a deployment, and not the records of another command.
+    fn deploys(&self) -> bool {
+        self.events.iter().any(|event| event.kind != Kind::Log)
+    }
+}
