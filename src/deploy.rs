@@ -129,13 +129,10 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         toolchain: &toolchain,
     };
     let ending = replace(run, plan, engine, &store, made, image, formers).await;
-    match &ending {
-        Ok(_) => retire(run, plan, engine, &store).await,
-        Err(_) => {
-            if let Err(failure) = store.remove(&plan.id) {
-                run.emitter.warn(failure.to_string(), failure.hint);
-            }
-        }
+    if ending.is_err()
+        && let Err(failure) = store.remove(&plan.id)
+    {
+        run.emitter.warn(failure.to_string(), failure.hint);
     }
     ending
 }
@@ -188,7 +185,12 @@ async fn replace(
             "a container without a hand-over",
         )),
     };
-    run.downtime = handover.map(|handover| handover.downtime());
+    if handed.is_ok() {
+        retire(run, plan, engine, store).await;
+    }
+    if let Some(handover) = handover {
+        run.downtime = Some(handover.close(run.emitter).await);
+    }
     Ok(Ending::Handed {
         handed: handed?,
         port: plan.container.port,

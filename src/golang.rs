@@ -1,5 +1,7 @@
 //! The go command; nothing else runs it.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +16,9 @@ use crate::plan::Build;
 
 /// Where Go's own archive goes, which seldom stands in a service's PATH.
 const USUAL_PLACE: &str = "/usr/local/go/bin/go";
+
+/// The hidden first argument with which sdp starts itself to become a child on a leash.
+const LEASH: &str = "__on-leash";
 
 /// How long go may take to end after SIGINT before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -44,6 +49,10 @@ impl Toolchain {
     /// `go_missing`.
     pub async fn find(go: Option<&Path>) -> Result<Toolchain> {
         let candidates = match go {
+            // Relative to where sdp was started, not to where it builds.
+            Some(go) if go.components().count() > 1 => {
+                vec![std::path::absolute(go).unwrap_or_else(|_| go.to_owned())]
+            }
             Some(go) => vec![go.to_owned()],
             None => vec![PathBuf::from("go"), PathBuf::from(USUAL_PLACE)],
         };
@@ -167,8 +176,11 @@ impl Toolchain {
     }
 
     fn command(&self, verb: &str, target: Target<'_>, build: &Build) -> Command {
-        let mut command = Command::new(&self.go);
+        let mut command = Command::new("/proc/self/exe");
         command
+            .arg(LEASH)
+            .arg(std::process::id().to_string())
+            .arg(&self.go)
             .arg(verb)
             .current_dir(target.directory)
             .env("CGO_ENABLED", "0")
@@ -181,6 +193,26 @@ impl Toolchain {
         }
         command
     }
+}
+
+/// Becomes the command that follows in `arguments`, such that the kernel kills it when the sdp that
+/// started it dies, even of SIGKILL: a go that lives on would rename an older commit's program over
+/// the next deployment's. Does nothing if `arguments` are not of [`Toolchain::command`]'s making.
+pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<std::io::Error> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    if arguments.next()? != LEASH {
+        return None;
+    }
+    let parent = arguments.next()?.to_string_lossy().parse().ok();
+    let program = arguments.next()?;
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return Some(error.into());
+    }
+    // It may have died before the kernel was told.
+    if getppid().map(|pid| pid.as_raw_nonzero().get()) != parent {
+        return Some(std::io::ErrorKind::BrokenPipe.into());
+    }
+    Some(std::process::Command::new(program).args(arguments).exec())
 }
 
 /// With -v, go prints the import path of each package that it compiles on a line of its own; whatever
@@ -196,12 +228,7 @@ async fn run(
     interrupt: &Interrupt,
     mut line: impl FnMut(Stream, String),
 ) -> Result<std::process::ExitStatus> {
-    let program = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
-    let io = |error| Failure::io(Code::BuildFailed, format_args!("run `{program}`"), error);
+    let io = |error| Failure::io(Code::BuildFailed, "run go", error);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -10,8 +10,10 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 use crate::engine::{Container, Engine, Identity, Spec, shared_host_port};
-use crate::event::StageEmitter;
+use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Publish;
@@ -63,6 +65,8 @@ pub struct Handover<'a> {
     stopped: Vec<Container>,
     down_since: Option<Instant>,
     downtime: Duration,
+    /// The canary's removal, which nobody has to wait for but the end.
+    leaving: Option<JoinHandle<Result<()>>>,
 }
 
 /// How the new container takes the former one's place.
@@ -117,6 +121,7 @@ impl<'a> Handover<'a> {
             stopped: Vec::new(),
             down_since: None,
             downtime: Duration::ZERO,
+            leaving: None,
         }
     }
 
@@ -153,9 +158,20 @@ impl<'a> Handover<'a> {
         }
     }
 
-    /// How long nothing served, so far as the hand-over caused it.
-    pub fn downtime(&self) -> Duration {
+    /// Waits until everything that was temporary is gone, and returns how long nothing served, so
+    /// far as the hand-over caused it.
+    pub async fn close(mut self, emitter: &Emitter) -> Duration {
+        if let Err(failure) = self.see_off().await {
+            emitter.warn(failure.to_string(), failure.hint);
+        }
         self.downtime
+    }
+
+    async fn see_off(&mut self) -> Result<()> {
+        match self.leaving.take() {
+            Some(leaving) => leaving.await.map_err(anyhow::Error::from)?,
+            None => Ok(()),
+        }
     }
 
     fn way(&self, canary: bool) -> Way {
@@ -232,15 +248,15 @@ impl<'a> Handover<'a> {
             self.stop_formers(events).await?;
             interrupt.check()?;
             candidate = self.run(id, self.incoming.name().to_owned()).await?;
-            let proven = probe::prove(self.engine, &mut candidate, Some(interrupt));
-            let (proven, removed) = tokio::join!(proven, self.engine.remove(&canary.id));
-            proof = proven?;
-            if let Err(failure) = removed {
-                events.warn(
-                    failure.to_string(),
-                    Some(format!("`docker rm -f {}`", canary.name)),
-                );
-            }
+            let engine = self.engine.clone();
+            self.leaving = Some(tokio::spawn(async move {
+                let hint = format!("`docker rm -f {}`", canary.name);
+                engine
+                    .remove(&canary.id)
+                    .await
+                    .map_err(|failure| failure.hint(hint))
+            }));
+            proof = probe::prove(self.engine, &mut candidate, Some(interrupt)).await?;
         }
         self.downtime = self
             .down_since
@@ -280,6 +296,8 @@ impl<'a> Handover<'a> {
     /// Takes everything back: removes what was created, starts again what was stopped. Returns the
     /// failure that led here, or a worse one.
     async fn undo(&mut self, failure: Failure, events: &StageEmitter) -> Failure {
+        // A removal that is under way is tried again below if it fails.
+        self.see_off().await.ok();
         let mut complete = true;
         // Frees the port that the former container needs.
         for name in &self.created {

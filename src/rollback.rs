@@ -96,7 +96,7 @@ async fn hand_over(
         }
         Err(failure) => Err(failure),
     };
-    run.downtime = Some(handover.downtime());
+    run.downtime = Some(handover.close(run.emitter).await);
     Ok(Ending::Handed {
         handed: handed?,
         port,

@@ -32,9 +32,11 @@ struct Tally {
 impl Tally {
     fn sample(&self, unit: event::Unit) -> Option<event::Amount> {
         let total = self.total.load(Ordering::Relaxed);
+        let done = self.done.load(Ordering::Relaxed);
+        // gix counts the bases that it adds to a thin pack, but does not announce them.
         (total > 0).then(|| event::Amount {
-            done: self.done.load(Ordering::Relaxed) as u64,
-            total: Some(total as u64),
+            done: done as u64,
+            total: Some(total.max(done) as u64),
             unit,
         })
     }
