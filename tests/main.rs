@@ -10,10 +10,12 @@ mod deploy;
 mod examples;
 mod first_design;
 mod git;
+mod killed;
 mod logs;
 mod manage;
 mod not_ready;
 mod ports;
+mod releases;
 mod support;
 
 /// A file that nobody compiles looks like tests and tests nothing.

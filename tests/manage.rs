@@ -1,5 +1,9 @@
 //! What else one does with a deployment: look at it, stop it, not start two at once.
 
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
 use crate::support::program::{self, server};
 use crate::support::{FIRST, Host, NEXT};
 
@@ -20,29 +24,72 @@ fn status_of_what_runs() {
     }
 }
 
+/// A line of `sdp status --json`, as its reader knows it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // that the keys are there, and no others, is what is tested
+struct Service {
+    v: u32,
+    deployment_id: String,
+    seq: u64,
+    at: u64,
+    kind: String,
+    state: String,
+    line: String,
+    repository: String,
+    path: PathBuf,
+    started_at: Option<String>,
+    up_ms: Option<u64>,
+    restarts: u64,
+    branch: String,
+    commit: String,
+    container: String,
+    container_id: String,
+    address: Option<String>,
+    ports: Vec<String>,
+    #[serde(default)]
+    releases: Vec<Kept>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    deployment_id: String,
+    branch: String,
+    commit: String,
+}
+
 #[test]
 fn status_for_scripts() {
     let host = Host::new();
     let origin = host.origin(&server("one"));
-    let deployed = host.deploy(&origin).run().deployed(FIRST);
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let second = host.deploy(&origin).run().deployed(NEXT);
 
-    let output = host.sdp(&["status", host.name()]).args(&["--json"]);
-    let output = output.into_command().output().unwrap();
+    let run = host.sdp(&["status", host.name(), "--json"]).raw().run();
 
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    let lines: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let text = serde_json::to_string(&lines).unwrap();
-    for part in [
-        host.name(),
-        deployed.container(),
-        deployed.status().commit.as_ref().unwrap(),
-    ] {
-        assert!(text.contains(part), "no {part} in {text}");
-    }
+    let service: Service = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (service.v, service.seq, service.kind.as_str()),
+        (1, 0, "service")
+    );
+    assert_eq!((service.state.as_str(), service.restarts), ("running", 0));
+    assert_eq!(
+        (service.repository.as_str(), service.path),
+        (host.name(), host.checkout())
+    );
+    assert_eq!(service.deployment_id, second.deployment());
+    assert_eq!(service.container, second.container());
+    assert_eq!(service.address, second.status().address);
+    assert!(service.started_at.is_some() && service.up_ms.is_some());
+    let former = first.status();
+    let kept = Kept {
+        deployment_id: former.deployment_id.clone(),
+        branch: "main".to_owned(),
+        commit: former.commit.clone().unwrap(),
+    };
+    assert_eq!(service.releases, [kept]);
 }
 
 /// `sdp status` of a service that does not run says so, and stopping it again is no error.

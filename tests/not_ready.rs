@@ -79,6 +79,33 @@ fn no_image() {
     host.is_untouched();
 }
 
+/// Whether an image can be pulled is only known once it was tried: what served goes on.
+#[test]
+fn image_that_cannot_be_pulled() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+
+    let run = host
+        .deploy(&origin)
+        .args(&["--image", "127.0.0.1:1/none:1"])
+        .run()
+        .exited(3);
+
+    let problem = run.problem();
+    assert_eq!(problem.code, "image_missing", "{}", run.story());
+    assert!(
+        problem.message.contains("127.0.0.1:1/none:1"),
+        "{problem:?}"
+    );
+    assert!(
+        problem.hint.as_ref().unwrap().contains("builtin"),
+        "{problem:?}"
+    );
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&first], &[]);
+}
+
 /// A host that became ready needs nothing but the same command again.
 #[test]
 fn ready_after_all() {

@@ -24,6 +24,7 @@ pub fn ensure(docker: &Docker) {
                 import(docker, root_file_system()).await;
             }
         });
+        engine::remove_stale(docker);
     });
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig, PortBinding};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    LogsOptionsBuilder, RemoveContainerOptions, RemoveContainerOptionsBuilder,
+    StartContainerOptions,
 };
 use futures_util::TryStreamExt as _;
 
@@ -114,15 +116,43 @@ fn filtered(docker: &Docker, key: &str, value: &str) -> Vec<Container> {
     })
 }
 
+/// Removes what a test run that was killed an hour ago or more has left.
+pub fn remove_stale(docker: &Docker) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock");
+    let hour_ago = i64::try_from(now.as_secs()).expect("a date") - 3600;
+    let filters = HashMap::from([("ancestor", vec![BASE])]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters)
+        .build();
+    block_on(async {
+        let listed = docker
+            .list_containers(Some(options))
+            .await
+            .unwrap_or_default();
+        let stale = listed
+            .iter()
+            .filter(|container| container.created < Some(hour_ago));
+        for id in stale.filter_map(|container| container.id.as_deref()) {
+            docker.remove_container(id, Some(forcibly())).await.ok();
+        }
+    });
+}
+
 /// Removes all containers whose names contain a host's name, running or not.
 pub fn remove_all_of(docker: &Docker, host: &str) {
-    let options = RemoveContainerOptionsBuilder::new()
+    for container in filtered(docker, "name", host) {
+        block_on(docker.remove_container(&container.name, Some(forcibly()))).ok();
+    }
+}
+
+fn forcibly() -> RemoveContainerOptions {
+    RemoveContainerOptionsBuilder::new()
         .force(true)
         .v(true)
-        .build();
-    for container in filtered(docker, "name", host) {
-        block_on(docker.remove_container(&container.name, Some(options.clone()))).ok();
-    }
+        .build()
 }
 
 /// What the container's program has printed so far.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use base::BASE;
-pub use event::{FIRST, Kind, NEXT};
+pub use event::{Event, FIRST, Kind, NEXT};
 pub use host::{Host, Server, free_port, listing};
 pub use http::get;
 pub use origin::Origin;

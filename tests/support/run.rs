@@ -51,6 +51,12 @@ impl Sdp {
         self.spawn().finish()
     }
 
+    /// What it prints is no deployment's events, though it be JSON: the test reads it itself.
+    pub fn raw(mut self) -> Sdp {
+        self.wants_events = false;
+        self
+    }
+
     /// Starts it, as the leader of a process group of its own, as a shell does.
     pub fn spawn(mut self) -> Live {
         let mut child = self
@@ -135,20 +141,28 @@ impl Live {
         kill_process(self.pid(), Signal::TERM).expect("send SIGTERM");
     }
 
+    /// SIGKILL to the process alone; it is gone afterwards.
+    pub fn kill(mut self) {
+        self.child.kill().expect("send SIGKILL");
+        self.child.wait().expect("wait");
+    }
+
     /// Reads the rest, waits for the end, and checks the events if there are any.
     pub fn finish(mut self) -> Run {
         let deadline = Instant::now() + PATIENCE;
         while self.next_line(deadline).is_some() {}
         let status = eventually("the end of sdp", || self.child.try_wait().expect("wait"));
+        let events = self.events.take();
+        let wants_events = events.is_some();
         let run = Run {
             // A shell's convention for a death by signal, which no test expects.
             code: status.code().or(status.signal().map(|n| -n)).unwrap_or(-1),
             stdout: std::mem::take(&mut self.stdout),
             stderr: self.take_stderr(),
-            events: self.events.take().unwrap_or_default(),
+            events: events.unwrap_or_default(),
         };
         assert!(!run.stderr.contains("panicked at"), "{run:#?}");
-        if run.deploys() {
+        if wants_events {
             event::check(&run.events, run.code);
         }
         run
@@ -297,10 +311,5 @@ impl Run {
     /// Everything it said, for the message of a failed test.
     pub fn story(&self) -> String {
         format!("exit code {}\n{}{}", self.code, self.stdout, self.stderr)
-    }
-
-    /// Whether these are the events of a deployment, and not the records of another command.
-    fn deploys(&self) -> bool {
-        self.events.iter().any(|event| event.kind != Kind::Log)
     }
 }

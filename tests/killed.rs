@@ -1,0 +1,94 @@
+//! `kill -9` as an event appears: what served before serves, or is brought back by the next
+//! deployment, which needs no help and leaves no trace of the killed one.
+
+use std::net::SocketAddr;
+
+use crate::support::program::server;
+use crate::support::{Event, FIRST, Host, NEXT, free_port, get};
+
+fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let mut live = host.deploy(&origin).spawn();
+    live.wait_for(what, fits);
+
+    live.kill();
+
+    let containers = host.containers();
+    let former = containers.iter().find(|c| c.name == first.container());
+    let former = former.unwrap();
+    assert!(former.is_running(), "what served before serves");
+    assert_eq!(get(former.address(8080), "/").unwrap(), "one");
+
+    origin.commit(&server("three"), "Say three");
+    let third = host.deploy(&origin).run().exited(0);
+    assert_eq!(third.stages(), NEXT, "{}", third.story());
+    assert_eq!(host.answer(), "three");
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+    host.holds(&[&third], &[&first]);
+}
+
+#[test]
+fn in_fetch() {
+    killed_when("the fetch", |event| event.starts("git fetch"));
+}
+
+#[test]
+fn in_checkout() {
+    killed_when("the checkout", |event| event.starts("git checkout"));
+}
+
+#[test]
+fn in_pull() {
+    killed_when("the pull", |event| event.starts("git pull"));
+}
+
+#[test]
+fn in_build() {
+    killed_when("the build", |event| event.starts("go build"));
+}
+
+#[test]
+fn in_start() {
+    killed_when("the start", |event| event.starts("start container"));
+}
+
+#[test]
+fn in_clone() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let mut live = host.deploy(&origin).spawn();
+    live.wait_for("the clone", |event| event.starts("git clone"));
+
+    live.kill();
+
+    let run = host.deploy(&origin).run().exited(0);
+    assert_eq!(host.answer(), "one", "{}", run.story());
+    host.holds(&[&run], &[]);
+}
+
+/// Killed between the end of the former one and the beginning of the new one: the only gap that
+/// nobody is there to close, until the next command.
+#[test]
+fn in_the_hand_over() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = ["-p", &format!("127.0.0.1:{port}:8080")];
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).args(&publish).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let mut live = host.deploy(&origin).args(&publish).spawn();
+    let stopping = format!("stopping {}", first.container());
+    live.wait_for("the hand-over", |event| event.line == stopping);
+
+    live.kill();
+
+    origin.commit(&server("three"), "Say three");
+    let third = host.deploy(&origin).args(&publish).run().exited(0);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(get(address, "/").unwrap(), "three", "{}", third.story());
+    assert_eq!(host.running().name, third.container());
+    host.is_tidy();
+}
