@@ -9,7 +9,7 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `interrupt`, `redact`, `event`, `failure`: what all of them speak
+//! - `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
 
 mod cli;
 mod deploy;
@@ -34,6 +34,7 @@ mod run;
 mod stage;
 mod status;
 mod stop;
+mod units;
 mod upkeep;
 
 use std::io::Write as _;

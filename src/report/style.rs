@@ -7,6 +7,7 @@ use std::time::Duration;
 use console::{Style, StyledObject};
 
 use crate::event::{Amount, Unit};
+use crate::units::size;
 
 /// What a piece of text is to its reader.
 #[derive(Clone, Copy, Debug)]
@@ -49,17 +50,6 @@ pub fn duration(duration: Duration) -> String {
         format!("{}m{:02}s", seconds / 60, seconds % 60)
     } else {
         format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60)
-    }
-}
-
-/// A number of bytes in MiB with one decimal, in KiB where that would be nothing but a zero.
-pub fn size(bytes: u64) -> String {
-    const MIB: u128 = 1 << 20;
-    let tenths = (u128::from(bytes) * 10 + MIB / 2) / MIB;
-    if tenths == 0 {
-        format!("{} KiB", bytes.div_ceil(1024))
-    } else {
-        format!("{}.{} MiB", tenths / 10, tenths % 10)
     }
 }
 
@@ -134,22 +124,6 @@ mod tests {
             shown,
             [
                 "0.0s", "0.0s", "0.1s", "1.2s", "59.9s", "1m00s", "1m05s", "1h00m", "2h07m"
-            ]
-        );
-    }
-
-    #[test]
-    fn sizes_are_in_mib_with_one_decimal() {
-        let shown = [0, 1, 2048, 60_000, 7_235_174, u64::MAX].map(size);
-        assert_eq!(
-            shown,
-            [
-                "0 KiB",
-                "1 KiB",
-                "2 KiB",
-                "0.1 MiB",
-                "6.9 MiB",
-                "17592186044416.0 MiB"
             ]
         );
     }

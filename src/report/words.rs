@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::style::{self, Paint, Tone, clean, duration, fit};
 use crate::event::{Amount, Event, LogLine, Outcome, Problem, Stage, State, Summary};
 use crate::failure::Code;
+use crate::units::size;
 
 /// What one of the two streams is to its reader.
 #[derive(Clone, Copy, Debug)]
@@ -289,7 +290,7 @@ pub fn pruned(containers: &[String], releases: &[String], freed: u64, pretended:
         "{verb} {} and {} ({})",
         plural(releases.len(), "release"),
         plural(containers.len(), "container"),
-        style::size(freed)
+        size(freed)
     )
 }
 

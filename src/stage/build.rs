@@ -12,6 +12,7 @@ use crate::engine::Platform;
 use crate::failure::{Code, Failure, Result};
 use crate::golang::{Target, Toolchain};
 use crate::plan::{Build, Repository};
+use crate::units;
 
 /// A program for the engine's platform.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub async fn build(
     let size = std::fs::metadata(output).map_or(0, |file| file.len());
     cx.events.note(format!(
         "{package}, {}, {}",
-        mebibytes(size),
+        units::size(size),
         toolchain.version
     ));
     Ok(Binary {
@@ -275,11 +276,6 @@ fn examine(path: &Path, arch: &str) -> Result<Option<String>> {
             .trim_end_matches('\0')
             .to_owned(),
     ))
-}
-
-#[allow(clippy::cast_precision_loss)] // one decimal is shown
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 #[cfg(test)]

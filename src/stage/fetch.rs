@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Context, sampled};
 use crate::failure::Result;
 use crate::git::{self, Git, Id, Meter, Received};
+use crate::units::size;
 
 /// A checkout whose remote has been asked.
 #[derive(Debug)]
@@ -56,13 +57,8 @@ pub async fn fetch(cx: &Context, git: Git, branch: &str) -> Result<Fetched> {
 }
 
 fn shown(Received { objects, bytes }: Received) -> String {
-    let tenths = bytes.saturating_mul(10) / (1024 * 1024);
     let plural = if objects == 1 { "" } else { "s" };
-    format!(
-        "{objects} object{plural}, {}.{} MiB",
-        tenths / 10,
-        tenths % 10
-    )
+    format!("{objects} object{plural}, {}", size(bytes))
 }
 
 #[cfg(test)]
@@ -117,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_shown_in_mebibytes() {
+    fn what_was_received_is_counted_and_measured() {
         let received = |objects, bytes| shown(Received { objects, bytes });
-        assert_eq!(received(1, 300), "1 object, 0.0 MiB");
+        assert_eq!(received(1, 300), "1 object, 1 KiB");
         assert_eq!(received(42, 1_300_000), "42 objects, 1.2 MiB");
     }
 }
