@@ -66,6 +66,9 @@ pub fn amount(amount: &Amount) -> impl Display {
         }
         match amount.unit {
             Unit::Bytes => Ok(()),
+            unit if amount.total.unwrap_or(amount.done) == 1 => {
+                write!(f, " {}", unit.name().trim_end_matches('s'))
+            }
             unit => write!(f, " {}", unit.name()),
         }
     })
@@ -133,6 +136,7 @@ mod tests {
         let shown = |done, total, unit| amount(&Amount { done, total, unit }).to_string();
         assert_eq!(shown(12, Some(40), Unit::Objects), "12 of 40 objects");
         assert_eq!(shown(7, None, Unit::Packages), "7 packages");
+        assert_eq!(shown(1, None, Unit::Packages), "1 package");
         assert_eq!(
             shown(1 << 20, Some(3 << 20), Unit::Bytes),
             "1.0 MiB of 3.0 MiB"
