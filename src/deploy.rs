@@ -49,18 +49,22 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let url = url_to_clone(plan)?;
 
     // All that can be known before anything is touched.
-    let (platform, image, toolchain) = tokio::try_join!(
-        engine.platform(),
-        engine.image(&plan.container.image),
-        Toolchain::find(plan.build.go.as_deref()),
-    )?;
+    let checks = async {
+        tokio::try_join!(
+            engine.platform(),
+            engine.image(&plan.container.image),
+            Toolchain::find(plan.build.go.as_deref()),
+        )
+    };
+    let (platform, image, toolchain) = run.interrupt.or(checks).await?;
     if image.is_none() && plan.container.pull == Pull::Never && plan.container.image != BUILTIN {
         return Err(missing_image(&plan.container.image, None));
     }
     let existed = path.exists();
     let locked = Store::wait(path, &plan.id, plan.lock_wait, run.emitter, run.interrupt).await?;
     let store = Rc::clone(run.store.insert(Rc::new(locked)));
-    let containers = upkeep::recover(engine, &store, &plan.repository, run.emitter).await?;
+    let recovered = upkeep::recover(engine, &store, &plan.repository, run.emitter);
+    let containers = run.interrupt.or(recovered).await?;
     check_id(plan, &store, &containers)?;
     let formers = run::serving(&containers);
     let running = engine.running_containers().await?;
@@ -129,7 +133,9 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         toolchain: &toolchain,
     };
     let ending = replace(run, plan, engine, &store, made, image, formers).await;
+    // A container that could not be removed still needs it.
     if ending.is_err()
+        && store.underway().is_none()
         && let Err(failure) = store.remove(&plan.id)
     {
         run.emitter.warn(failure.to_string(), failure.hint);
@@ -157,6 +163,7 @@ async fn replace(
 ) -> Result<Ending> {
     let pulled = made.pulled;
     let mut handover = None;
+    let interrupt = run.interrupt;
     let started = run
         .stage(Stage::Start, async |cx| {
             let image = image.wait(&cx).await?;
@@ -168,7 +175,8 @@ async fn replace(
             let settings = settings(plan, made.toolchain, &image);
             let spec = start::prepare(plan, store, origin, made.binary, &image, settings)?;
             let incoming = Incoming::New(Box::new(spec));
-            let handover = handover.insert(Handover::new(engine, store, incoming, formers));
+            let handover =
+                handover.insert(Handover::new(engine, store, interrupt, incoming, formers));
             start::start(&cx, handover, plan.canary).await
         })
         .await;
@@ -199,8 +207,8 @@ async fn replace(
 
 /// Nothing that fails here makes the deployment a failure.
 async fn retire(run: &Run<'_>, plan: &Plan, engine: &Engine, store: &Store) {
-    let retired = upkeep::retire(engine, store, &plan.repository, plan.keep, false).await;
-    if let Err(failure) = retired {
+    let retired = upkeep::retire(engine, store, &plan.repository, plan.keep, false);
+    if let Err(failure) = run.interrupt.or(retired).await {
         let hint = "the next deployment tries again, and `sdp prune` does";
         run.emitter.warn(
             format!("old releases stay: {failure}"),

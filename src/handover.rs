@@ -33,6 +33,10 @@ pub enum Incoming {
     },
 }
 
+/// How long a call to the engine is waited for when there is reason not to: after a signal, and when
+/// things are taken back.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// What is left of a hand-over that worked.
 #[derive(Debug)]
 pub struct Handed {
@@ -55,6 +59,7 @@ pub struct Started {
 pub struct Handover<'a> {
     engine: &'a Engine,
     store: &'a Store,
+    interrupt: &'a Interrupt,
     incoming: Incoming,
     /// The running containers of the repository, newest first.
     formers: Vec<Container>,
@@ -67,6 +72,8 @@ pub struct Handover<'a> {
     downtime: Duration,
     /// The canary's removal, which nobody has to wait for but the end.
     leaving: Option<JoinHandle<Result<()>>>,
+    /// A call to the engine was given up before its answer: it may still be carried out.
+    cut: bool,
 }
 
 /// How the new container takes the former one's place.
@@ -108,12 +115,14 @@ impl<'a> Handover<'a> {
     pub fn new(
         engine: &'a Engine,
         store: &'a Store,
+        interrupt: &'a Interrupt,
         incoming: Incoming,
         formers: Vec<Container>,
     ) -> Handover<'a> {
         Handover {
             engine,
             store,
+            interrupt,
             incoming,
             formers,
             created: Vec::new(),
@@ -122,6 +131,7 @@ impl<'a> Handover<'a> {
             down_since: None,
             downtime: Duration::ZERO,
             leaving: None,
+            cut: false,
         }
     }
 
@@ -130,13 +140,8 @@ impl<'a> Handover<'a> {
     ///
     /// # Errors
     /// `port_taken`, `start_failed`, `former_lost`, and those of any call to the engine.
-    pub async fn start(
-        &mut self,
-        canary: bool,
-        interrupt: &Interrupt,
-        events: &StageEmitter,
-    ) -> Result<Started> {
-        match self.try_start(canary, interrupt, events).await {
+    pub async fn start(&mut self, canary: bool, events: &StageEmitter) -> Result<Started> {
+        match self.try_start(canary, events).await {
             Ok(started) => Ok(started),
             Err(failure) => Err(self.undo(failure, events).await),
         }
@@ -146,13 +151,8 @@ impl<'a> Handover<'a> {
     ///
     /// # Errors
     /// Why the new release cannot serve, or `former_lost`.
-    pub async fn finish(
-        &mut self,
-        started: Started,
-        interrupt: &Interrupt,
-        events: &StageEmitter,
-    ) -> Result<Handed> {
-        match self.try_finish(started, interrupt, events).await {
+    pub async fn finish(&mut self, started: Started, events: &StageEmitter) -> Result<Handed> {
+        match self.try_finish(started, events).await {
             Ok(handed) => Ok(handed),
             Err(failure) => Err(self.undo(failure, events).await),
         }
@@ -174,6 +174,33 @@ impl<'a> Handover<'a> {
         }
     }
 
+    fn underway(&self, failed: bool) -> Underway {
+        Underway {
+            incoming: self.incoming.name().to_owned(),
+            is_new: matches!(self.incoming, Incoming::New(_)),
+            formers: self
+                .formers
+                .iter()
+                .map(|former| former.name.clone())
+                .collect(),
+            failed,
+        }
+    }
+
+    /// Waits for a call to the engine that changes something: after a signal, a little longer, as it
+    /// is not known what became of a call that was given up.
+    async fn hear<T>(
+        &mut self,
+        grace: Duration,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = self.interrupt.or_after(grace, call).await;
+        self.cut |= result
+            .as_ref()
+            .is_err_and(|failure| matches!(failure.code, Code::Interrupted | Code::Terminated));
+        result
+    }
+
     fn way(&self, canary: bool) -> Way {
         let publish = self.incoming.publish();
         let shared = self
@@ -187,22 +214,9 @@ impl<'a> Handover<'a> {
         }
     }
 
-    async fn try_start(
-        &mut self,
-        canary: bool,
-        interrupt: &Interrupt,
-        events: &StageEmitter,
-    ) -> Result<Started> {
-        interrupt.check()?;
-        self.store.begin(&Underway {
-            incoming: self.incoming.name().to_owned(),
-            is_new: matches!(self.incoming, Incoming::New(_)),
-            formers: self
-                .formers
-                .iter()
-                .map(|former| former.name.clone())
-                .collect(),
-        })?;
+    async fn try_start(&mut self, canary: bool, events: &StageEmitter) -> Result<Started> {
+        self.interrupt.check()?;
+        self.store.begin(&self.underway(false))?;
         match self.way(canary) {
             Way::Canary => {
                 let (id, name) = self.create_canary().await?;
@@ -216,7 +230,7 @@ impl<'a> Handover<'a> {
             Way::Beside => {}
             Way::After => {
                 self.stop_formers(events).await?;
-                interrupt.check()?;
+                self.interrupt.check()?;
             }
         }
         let id = self.provide().await?;
@@ -228,25 +242,20 @@ impl<'a> Handover<'a> {
         })
     }
 
-    async fn try_finish(
-        &mut self,
-        started: Started,
-        interrupt: &Interrupt,
-        events: &StageEmitter,
-    ) -> Result<Handed> {
+    async fn try_finish(&mut self, started: Started, events: &StageEmitter) -> Result<Handed> {
         let Started {
             mut candidate,
             is_canary,
         } = started;
-        let mut proof = probe::prove(self.engine, &mut candidate, Some(interrupt)).await?;
+        let mut proof = probe::prove(self.engine, &mut candidate, Some(self.interrupt)).await?;
         if is_canary {
             events.note(format!("{}; handing over", proof.how));
             let canary = candidate;
             // Whatever is wrong with it costs no gap yet.
             let id = self.provide().await?;
-            interrupt.check()?;
+            self.interrupt.check()?;
             self.stop_formers(events).await?;
-            interrupt.check()?;
+            self.interrupt.check()?;
             candidate = self.run(id, self.incoming.name().to_owned()).await?;
             let engine = self.engine.clone();
             self.leaving = Some(tokio::spawn(async move {
@@ -256,7 +265,7 @@ impl<'a> Handover<'a> {
                     .await
                     .map_err(|failure| failure.hint(hint))
             }));
-            proof = probe::prove(self.engine, &mut candidate, Some(interrupt)).await?;
+            proof = probe::prove(self.engine, &mut candidate, Some(self.interrupt)).await?;
         }
         self.downtime = self
             .down_since
@@ -272,9 +281,10 @@ impl<'a> Handover<'a> {
             .collect();
         if self.down_since.is_none() {
             let timeout = self.incoming.identity().stop_timeout;
-            for former in &self.formers {
+            for former in self.formers.clone() {
                 events.note(format!("{}; stopping {}", proof.how, former.name));
-                match self.engine.stop(&former.id, timeout).await {
+                let stopped = self.engine.stop(&former.id, timeout);
+                match self.hear(timeout + GRACE, stopped).await {
                     Ok(()) => replaced.push(former.name.clone()),
                     Err(failure) => {
                         let hint = format!("`docker stop {}`", former.name);
@@ -294,39 +304,23 @@ impl<'a> Handover<'a> {
     }
 
     /// Takes everything back: removes what was created, starts again what was stopped. Returns the
-    /// failure that led here, or a worse one.
+    /// failure that led here, or a worse one. What cannot be taken back now stays written down, for
+    /// the next command.
     async fn undo(&mut self, failure: Failure, events: &StageEmitter) -> Failure {
-        // A removal that is under way is tried again below if it fails.
+        // What runs by then may look well, but it was told to be a failure.
+        self.store.begin(&self.underway(true)).ok();
         self.see_off().await.ok();
-        let mut complete = true;
-        // Frees the port that the former container needs.
-        for name in &self.created {
-            if let Err(error) = self.engine.remove(name).await {
-                complete = false;
-                events.warn(error.to_string(), Some(format!("`docker rm -f {name}`")));
-            }
-        }
-        if let (
-            true,
-            Incoming::Kept {
-                container,
-                identity,
-                ..
-            },
-        ) = (self.woken, &self.incoming)
-            && let Err(error) = self.engine.stop(&container.id, identity.stop_timeout).await
-        {
-            complete = false;
-            events.warn(
-                error.to_string(),
-                Some(format!("`docker stop {}`", container.name)),
-            );
-        }
+        let engine = self.engine.impatient(GRACE);
+        let mut undone = self.remove_created(&engine).await;
         let mut outcome = failure;
         for former in self.stopped.iter().rev() {
             events.note(format!("starting {} again", former.name));
-            if let Err(error) = revive(self.engine, former).await {
-                complete = false;
+            // Without the port freed, or an engine that answers, there is no use in trying.
+            let revived = match &undone {
+                Ok(()) => revive(&engine, former).await,
+                Err(failure) => Err(Failure::new(failure.code, failure.message.clone())),
+            };
+            if let Err(error) = revived {
                 let message = format!(
                     "{outcome}; then `{}` did not come back: {error}",
                     former.name
@@ -338,24 +332,50 @@ impl<'a> Handover<'a> {
                 outcome = Failure::new(Code::FormerLost, message)
                     .hint(hint)
                     .detail(outcome.detail);
+                undone = Err(error);
             }
         }
         self.downtime = self
             .down_since
             .map_or(Duration::ZERO, |since| since.elapsed());
-        // What could not be taken back now is tried again by the next command.
-        if complete && let Err(error) = self.store.end() {
-            events.warn(error.to_string(), error.hint);
+        match undone {
+            Ok(()) if !self.cut => {
+                if let Err(error) = self.store.end() {
+                    events.warn(error.to_string(), error.hint);
+                }
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let hint = "the next command that changes something takes the rest back";
+                events.warn(error.to_string(), Some(hint.to_owned()));
+            }
         }
         outcome
+    }
+
+    /// Removes what did not exist before, and stops what did not run; that frees the port which a
+    /// former container needs.
+    async fn remove_created(&self, engine: &Engine) -> Result<()> {
+        for name in &self.created {
+            engine.remove(name).await?;
+        }
+        match &self.incoming {
+            Incoming::Kept {
+                container,
+                identity,
+                ..
+            } if self.woken => engine.stop(&container.id, identity.stop_timeout).await,
+            _ => Ok(()),
+        }
     }
 
     /// The incoming container, created if it does not exist yet.
     async fn provide(&mut self) -> Result<String> {
         match &self.incoming {
             Incoming::New(spec) => {
-                let engine = self.engine;
-                create(&mut self.created, spec.name.clone(), engine.create(spec)).await
+                let (engine, spec) = (self.engine, spec.clone());
+                self.create(spec.name.clone(), async move { engine.create(&spec).await })
+                    .await
             }
             Incoming::Kept { container, .. } => {
                 self.woken = true;
@@ -369,23 +389,45 @@ impl<'a> Handover<'a> {
         let engine = self.engine;
         let id = match &self.incoming {
             Incoming::New(spec) => {
-                let mut canary = spec.as_ref().clone();
+                let mut canary = spec.clone();
                 canary.name.clone_from(&name);
                 canary.identity.canary = true;
                 canary.publish.clear();
                 canary.restart = false;
-                create(&mut self.created, name.clone(), engine.create(&canary)).await?
+                self.create(name.clone(), async move { engine.create(&canary).await })
+                    .await?
             }
             Incoming::Kept { container, .. } => {
-                let created = engine.create_canary_of(&container.id, &name);
-                create(&mut self.created, name.clone(), created).await?
+                let (id, canary) = (container.id.clone(), name.clone());
+                let call = async move { engine.create_canary_of(&id, &canary).await };
+                self.create(name.clone(), call).await?
             }
         };
         Ok((id, name))
     }
 
-    async fn run(&self, id: String, name: String) -> Result<Candidate> {
-        match launch(self.engine, id, name, self.incoming.identity()).await {
+    /// Remembers the name before the call: the engine may do it and its answer be lost. An answer
+    /// that says no is one.
+    async fn create(
+        &mut self,
+        name: String,
+        call: impl Future<Output = Result<String>>,
+    ) -> Result<String> {
+        self.created.push(name);
+        let created = self.hear(GRACE, call).await;
+        if created
+            .as_ref()
+            .is_err_and(|failure| failure.code == Code::StartFailed)
+        {
+            self.created.pop();
+        }
+        created
+    }
+
+    async fn run(&mut self, id: String, name: String) -> Result<Candidate> {
+        let (engine, identity) = (self.engine, self.incoming.identity().clone());
+        let launched = async move { launch(engine, id, name, &identity).await };
+        match self.hear(GRACE, launched).await {
             Err(failure) if failure.code == Code::PortTaken => Err(self.port_taken(failure).await),
             launched => launched,
         }
@@ -398,7 +440,8 @@ impl<'a> Handover<'a> {
             self.down_since.get_or_insert_with(Instant::now);
             // Before the call: it may have worked though its answer was lost.
             self.stopped.push(former.clone());
-            self.engine.stop(&former.id, timeout).await?;
+            let stopped = self.engine.stop(&former.id, timeout);
+            self.hear(timeout + GRACE, stopped).await?;
         }
         Ok(())
     }
@@ -423,24 +466,6 @@ impl<'a> Handover<'a> {
         .hint("`ss -ltnp` shows which one; `-p` publishes another port")
         .detail([failure.message])
     }
-}
-
-/// Remembers the name before the call: the engine may do it and its answer be lost. An answer that
-/// says no is one.
-async fn create(
-    created: &mut Vec<String>,
-    name: String,
-    call: impl Future<Output = Result<String>>,
-) -> Result<String> {
-    created.push(name);
-    let result = call.await;
-    if result
-        .as_ref()
-        .is_err_and(|failure| failure.code == Code::StartFailed)
-    {
-        created.pop();
-    }
-    result
 }
 
 async fn launch(

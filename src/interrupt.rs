@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,6 +80,40 @@ impl Interrupt {
         match signal.wait_for(Option::is_some).await.map(|s| *s) {
             Ok(Some(signal)) => signal,
             _ => std::future::pending().await,
+        }
+    }
+
+    /// Does `work`, which may be cut at any point, unless a signal comes first.
+    ///
+    /// # Errors
+    /// Those of the work, `interrupted` or `terminated`.
+    pub async fn or<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            signal = self.cancelled() => Err(signal.into()),
+            result = work => result,
+        }
+    }
+
+    /// Does `work`, which should not be cut: after a signal it gets `grace` to end by itself.
+    ///
+    /// # Errors
+    /// Those of the work, `interrupted` or `terminated`.
+    pub async fn or_after<T>(
+        &self,
+        grace: Duration,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            result = &mut work => result,
+            signal = self.cancelled() => {
+                tokio::time::timeout(grace, work).await.unwrap_or_else(|_| Err(signal.into()))
+            }
         }
     }
 

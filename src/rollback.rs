@@ -56,7 +56,8 @@ async fn hand_over(
 ) -> Result<Ending> {
     let store = Store::of(repository, "rollback")?;
     let store = Rc::clone(run.store.insert(Rc::new(store)));
-    let containers = upkeep::recover(engine, &store, repository, run.emitter).await?;
+    let recovered = upkeep::recover(engine, &store, repository, run.emitter);
+    let containers = run.interrupt.or(recovered).await?;
     let serving = run::serving(&containers);
     if let (Goal::Last, [running, ..]) = (goal, serving.as_slice()) {
         run.about(running.identity.as_ref());
@@ -81,16 +82,16 @@ async fn hand_over(
         identity,
         publish: details.publish,
     };
-    let mut handover = Handover::new(engine, &store, incoming, serving);
+    let mut handover = Handover::new(engine, &store, run.interrupt, incoming, serving);
     let started = run
         .stage(Stage::Start, async |cx| {
-            handover.start(canary, &cx.interrupt, &cx.events).await
+            handover.start(canary, &cx.events).await
         })
         .await;
     let handed = match started {
         Ok(started) => {
             run.stage(Stage::Health, async |cx| {
-                handover.finish(started, &cx.interrupt, &cx.events).await
+                handover.finish(started, &cx.events).await
             })
             .await
         }

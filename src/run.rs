@@ -217,6 +217,9 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The last word is not kept waiting for an engine that does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What serves after a run that failed.
 enum Serving {
     This(Running),
@@ -241,6 +244,7 @@ impl Serving {
 }
 
 async fn what_serves(engine: &Engine, repository: &Repository) -> Serving {
+    let engine = &engine.impatient(PATIENCE);
     match upkeep::containers(engine, repository).await {
         Ok(containers) => match serving(&containers).first() {
             Some(container) => describe(engine, container).await,

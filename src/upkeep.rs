@@ -77,6 +77,8 @@ async fn settle(
     if let Some(incoming) = incoming
         && let Some(identity) = &incoming.identity
         && incoming.running
+        && !underway.failed
+        && identity.release.is_dir()
         && examine(engine, incoming, identity).await.is_ok()
     {
         for former in formers.iter().filter(|former| former.running) {

@@ -15,6 +15,7 @@ fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
     live.wait_for(what, fits);
 
     live.kill();
+    live.ended();
 
     let containers = host.containers();
     let former = containers.iter().find(|c| c.name == first.container());
@@ -63,6 +64,7 @@ fn in_clone() {
     live.wait_for("the clone", |event| event.starts("git clone"));
 
     live.kill();
+    live.ended();
 
     let run = host.deploy(&origin).run().exited(0);
     assert_eq!(host.answer(), "one", "{}", run.story());
@@ -84,6 +86,7 @@ fn in_the_hand_over() {
     live.wait_for("the hand-over", |event| event.line == stopping);
 
     live.kill();
+    live.ended();
 
     origin.commit(&server("three"), "Say three");
     let third = host.deploy(&origin).args(&publish).run().exited(0);

@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 
 use super::identity::{Identity, REPOSITORY};
 use super::spec::{self, Spec};
-use super::{Engine, PATIENCE, error};
+use super::{Engine, error};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Publish;
 
@@ -183,7 +183,10 @@ impl Engine {
     pub async fn stop(&self, id: &str, timeout: Duration) -> Result<()> {
         let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        let docker = self.docker.clone().with_timeout(PATIENCE + timeout);
+        let docker = self
+            .docker
+            .clone()
+            .with_timeout(self.docker.timeout() + timeout);
         match docker.stop_container(id, Some(options)).await {
             Err(error)
                 if !error::answer(&error)

@@ -86,6 +86,14 @@ impl Engine {
         })
     }
 
+    /// The same engine, whose answers are not waited for longer than this.
+    pub fn impatient(&self, patience: Duration) -> Engine {
+        Engine {
+            docker: self.docker.clone().with_timeout(patience),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
     fn failure(&self, what: impl std::fmt::Display, error: bollard::errors::Error) -> Failure {
         failure(&self.endpoint, what, error)
     }

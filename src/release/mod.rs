@@ -45,6 +45,9 @@ pub struct Underway {
     pub is_new: bool,
     /// The names of the containers that served.
     pub formers: Vec<String>,
+    /// It was told to be a failure: it is to be taken back, whatever it looks like by now.
+    #[serde(default)]
+    pub failed: bool,
 }
 
 /// Who holds the lock; for whoever meets it.

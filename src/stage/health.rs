@@ -9,5 +9,5 @@ use crate::handover::{Handed, Handover, Started};
 /// # Errors
 /// `crashed`, `unhealthy`, `listens_on_localhost`, or the interruption.
 pub async fn health(cx: &Context, handover: &mut Handover<'_>, started: Started) -> Result<Handed> {
-    handover.finish(started, &cx.interrupt, &cx.events).await
+    handover.finish(started, &cx.events).await
 }

@@ -95,5 +95,5 @@ pub fn container_name(plan: &Plan) -> String {
 /// # Errors
 /// `port_taken`, `start_failed`, and those of any call to the engine.
 pub async fn start(cx: &Context, handover: &mut Handover<'_>, canary: bool) -> Result<Started> {
-    handover.start(canary, &cx.interrupt, &cx.events).await
+    handover.start(canary, &cx.events).await
 }

@@ -59,17 +59,21 @@ impl Container {
 
     /// Where `port` of the container is reached without being published.
     pub fn address(&self, port: u16) -> SocketAddr {
+        self.reached_at(port)
+            .unwrap_or_else(|| panic!("`{}` has no address", self.name))
+    }
+
+    /// The same, if it has an address now.
+    pub fn reached_at(&self, port: u16) -> Option<SocketAddr> {
         let networks = self.inspect.network_settings.as_ref();
         let networks = networks.and_then(|settings| settings.networks.as_ref());
-        let address = networks
-            .and_then(|networks| {
-                networks
-                    .values()
-                    .filter_map(|network| network.ip_address.as_deref())
-                    .find_map(|address| address.parse::<IpAddr>().ok())
-            })
-            .unwrap_or_else(|| panic!("`{}` has no address", self.name));
-        SocketAddr::new(address, port)
+        let address = networks.and_then(|networks| {
+            networks
+                .values()
+                .filter_map(|network| network.ip_address.as_deref())
+                .find_map(|address| address.parse::<IpAddr>().ok())
+        });
+        address.map(|address| SocketAddr::new(address, port))
     }
 }
 

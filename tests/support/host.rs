@@ -179,6 +179,16 @@ impl Host {
         Sdp::new(command, arguments)
     }
 
+    /// The same, run by another program such as `nsenter`.
+    pub fn sdp_through(&self, wrapper: &[&str], arguments: &[&str]) -> Sdp {
+        let [program, options @ ..] = wrapper else {
+            return self.sdp(arguments);
+        };
+        let mut command = self.environment.command(program, &self.path("srv"));
+        command.args(options).arg(env!("CARGO_BIN_EXE_sdp"));
+        Sdp::new(command, arguments)
+    }
+
     /// `sdp deploy` of the origin's `main`, with events.
     pub fn deploy(&self, origin: &Origin) -> Sdp {
         self.deploy_from(&origin.url())
@@ -339,6 +349,11 @@ impl Host {
                 (!line.is_empty() && line.contains(part)).then_some((id, line))
             })
             .collect()
+    }
+
+    /// The label of the repository's containers.
+    pub fn label(&self) -> String {
+        format!("sdp.repository={}", self.name())
     }
 }
 

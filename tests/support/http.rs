@@ -6,7 +6,11 @@ use std::time::Duration;
 
 /// The body that `GET path` is answered with; an answer other than 200 is an error.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<String> {
-    let patience = Duration::from_secs(5);
+    get_within(address, path, Duration::from_secs(5))
+}
+
+/// The same with this much patience for each step of it.
+pub fn get_within(address: SocketAddr, path: &str, patience: Duration) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;

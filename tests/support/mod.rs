@@ -2,6 +2,7 @@
 //! Go programs to put into them, and the built `sdp` to deploy them with.
 
 mod base;
+mod client;
 mod engine;
 mod event;
 mod host;
@@ -9,16 +10,18 @@ mod http;
 mod origin;
 pub mod program;
 mod run;
+mod state;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use base::BASE;
+pub use client::{Asked, Client};
 pub use event::{Event, FIRST, Kind, NEXT};
 pub use host::{Host, Server, free_port, listing};
 pub use http::get;
 pub use origin::Origin;
-pub use run::{Live, Run};
+pub use run::{Live, Run, Sdp};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);

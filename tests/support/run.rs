@@ -141,19 +141,38 @@ impl Live {
         kill_process(self.pid(), Signal::TERM).expect("send SIGTERM");
     }
 
-    /// SIGKILL to the process alone; it is gone afterwards.
-    pub fn kill(mut self) {
-        self.child.kill().expect("send SIGKILL");
-        self.child.wait().expect("wait");
+    /// SIGKILL to the process alone.
+    pub fn kill(&self) {
+        kill_process(self.pid(), Signal::KILL).expect("send SIGKILL");
+    }
+
+    /// Reads on until `count` lines of standard output have been read; `false` if it ended before.
+    pub fn read(&mut self, count: usize) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while self.stdout.lines().count() < count {
+            if self.next_line(deadline).is_none() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Reads the rest, waits for the end, and checks the events if there are any.
-    pub fn finish(mut self) -> Run {
+    pub fn finish(self) -> Run {
+        let wants_events = self.events.is_some();
+        let run = self.ended();
+        if wants_events {
+            event::check(&run.events, run.code);
+        }
+        run
+    }
+
+    /// The same for one that was killed: its last words may be missing.
+    pub fn ended(mut self) -> Run {
         let deadline = Instant::now() + PATIENCE;
         while self.next_line(deadline).is_some() {}
         let status = eventually("the end of sdp", || self.child.try_wait().expect("wait"));
         let events = self.events.take();
-        let wants_events = events.is_some();
         let run = Run {
             // A shell's convention for a death by signal, which no test expects.
             code: status.code().or(status.signal().map(|n| -n)).unwrap_or(-1),
@@ -162,9 +181,6 @@ impl Live {
             events: events.unwrap_or_default(),
         };
         assert!(!run.stderr.contains("panicked at"), "{run:#?}");
-        if wants_events {
-            event::check(&run.events, run.code);
-        }
         run
     }
 
