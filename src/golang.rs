@@ -1,7 +1,7 @@
 //! The go command; nothing else runs it.
 
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -152,9 +152,13 @@ impl Toolchain {
         if ended.success() {
             return Ok(());
         }
-        let full = said
-            .iter()
-            .any(|line| line.contains("no space left on device"));
+        let full = [
+            "no space left on device",
+            "Out of diskspace",
+            "disk quota exceeded",
+        ]
+        .iter()
+        .any(|text| said.iter().any(|line| line.contains(text)));
         let code = if full {
             Code::DiskFull
         } else {
@@ -179,7 +183,6 @@ impl Toolchain {
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(LEASH)
-            .arg(std::process::id().to_string())
             .arg(&self.go)
             .arg(verb)
             .current_dir(target.directory)
@@ -195,24 +198,31 @@ impl Toolchain {
     }
 }
 
-/// Becomes the command that follows in `arguments`, such that the kernel kills it when the sdp that
-/// started it dies, even of SIGKILL: a go that lives on would rename an older commit's program over
-/// the next deployment's. Does nothing if `arguments` are not of [`Toolchain::command`]'s making.
-pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<std::io::Error> {
-    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+/// Runs the command that follows in `arguments`, and kills it with all its children when standard
+/// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
+/// would rename an older commit's program over the next deployment's. Does nothing if `arguments`
+/// are not of [`Toolchain::command`]'s making; else returns the exit code.
+pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
+    use rustix::process::{Signal, getpid, kill_process_group};
     if arguments.next()? != LEASH {
         return None;
     }
-    let parent = arguments.next()?.to_string_lossy().parse().ok();
-    let program = arguments.next()?;
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        return Some(error.into());
-    }
-    // It may have died before the kernel was told.
-    if getppid().map(|pid| pid.as_raw_nonzero().get()) != parent {
-        return Some(std::io::ErrorKind::BrokenPipe.into());
-    }
-    Some(std::process::Command::new(program).args(arguments).exec())
+    let mut command = std::process::Command::new(arguments.next()?);
+    let mut child = match command.args(arguments).stdin(Stdio::null()).spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // To the sdp that is waiting for what go has to say.
+            writeln!(std::io::stderr(), "go does not start: {error}").ok();
+            return Some(127);
+        }
+    };
+    std::thread::spawn(|| {
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
+        // Its own group, too: sdp made it the leader.
+        kill_process_group(getpid(), Signal::KILL).ok();
+    });
+    let code = child.wait().ok().and_then(|status| status.code());
+    Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// With -v, go prints the import path of each package that it compiles on a line of its own; whatever
@@ -230,13 +240,15 @@ async fn run(
 ) -> Result<std::process::ExitStatus> {
     let io = |error| Failure::io(Code::BuildFailed, "run go", error);
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(io)?;
+    // Dropped when the child is not wanted any more; waiting for it would drop it too early.
+    let _leash = child.stdin.take();
     let text = |bytes: Vec<u8>| {
         String::from_utf8_lossy(&bytes)
             .trim_end_matches('\r')

@@ -57,10 +57,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The whole program: parses the command line, runs the command, and tells the exit code.
 pub fn run() -> ExitCode {
-    if let Some(error) = golang::run_on_leash(std::env::args_os().skip(1)) {
-        // To the sdp that is waiting for what go has to say.
-        writeln!(std::io::stderr(), "go does not start: {error}").ok();
-        return ExitCode::from(127);
+    if let Some(code) = golang::run_on_leash(std::env::args_os().skip(1)) {
+        return ExitCode::from(code);
     }
     let cli = Cli::parse();
     if let Command::Completions(completions) = &cli.command {

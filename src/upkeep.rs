@@ -7,7 +7,7 @@ use crate::handover::{examine, revive};
 use crate::plan::Repository;
 use crate::release::{Store, Underway};
 
-/// The containers of one checkout, newest first.
+/// The containers of one checkout, newest first, and canaries that a killed run left.
 ///
 /// # Errors
 /// Those of any call to the engine.

@@ -10,11 +10,16 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
 
+use tokio::time::{Instant, sleep};
+
 use super::identity::{Identity, REPOSITORY};
 use super::spec::{self, Spec};
 use super::{Engine, error};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Publish;
+
+/// How long a removal that somebody else has begun may take.
+const GOING: Duration = Duration::from_secs(10);
 
 /// A host port that a container holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,24 +203,28 @@ impl Engine {
         }
     }
 
-    /// Removes a container, running or not, with its anonymous volumes. One that is gone, or just going, is
-    /// removed already.
+    /// Removes a container, running or not, with its anonymous volumes. One that is gone is removed
+    /// already; one that is just going, on a killed sdp's behalf say, is waited for.
     ///
     /// # Errors
     /// Those of any call to the engine.
     pub async fn remove(&self, id: &str) -> Result<()> {
-        let options = RemoveContainerOptionsBuilder::new()
-            .force(true)
-            .v(true)
-            .build();
-        match self.docker.remove_container(id, Some(options)).await {
-            Err(error)
-                if !error::answer(&error)
-                    .is_some_and(|(status, _)| matches!(status, 404 | 409)) =>
-            {
-                Err(self.failure(format_args!("remove the container `{id}`"), error))
+        let until = Instant::now() + GOING;
+        loop {
+            let options = RemoveContainerOptionsBuilder::new()
+                .force(true)
+                .v(true)
+                .build();
+            let Err(error) = self.docker.remove_container(id, Some(options)).await else {
+                return Ok(());
+            };
+            match error::answer(&error) {
+                Some((404, _)) => return Ok(()),
+                Some((409, _)) if Instant::now() < until => sleep(Duration::from_millis(20)).await,
+                _ => {
+                    return Err(self.failure(format_args!("remove the container `{id}`"), error));
+                }
             }
-            _ => Ok(()),
         }
     }
 
