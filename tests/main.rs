@@ -7,6 +7,9 @@ mod cancel;
 mod completions;
 mod container;
 mod deploy;
+mod disk;
+mod engine_faults;
+mod engine_restart;
 mod examples;
 mod first_design;
 mod gap;
@@ -18,7 +21,9 @@ mod manage;
 mod not_ready;
 mod ports;
 mod releases;
+mod rollback;
 mod support;
+mod together;
 
 /// A file that nobody compiles looks like tests and tests nothing.
 #[test]

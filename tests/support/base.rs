@@ -19,12 +19,17 @@ pub const BASE: &str = "sdp-test/base:1";
 /// Sees to it that the engine has the image.
 pub fn ensure(docker: &Docker) {
     alone("base-image", || {
-        engine::block_on(async {
-            if docker.inspect_image(BASE).await.is_err() {
-                import(docker, root_file_system()).await;
-            }
-        });
+        ensure_here(docker);
         engine::remove_stale(docker);
+    });
+}
+
+/// The same for an engine that no other test talks to.
+pub fn ensure_here(docker: &Docker) {
+    engine::block_on(async {
+        if docker.inspect_image(BASE).await.is_err() {
+            import(docker, root_file_system()).await;
+        }
     });
 }
 

@@ -52,6 +52,12 @@ impl Container {
         self.state() == "running"
     }
 
+    /// When its program was started last.
+    pub fn started_at(&self) -> Option<String> {
+        let started = self.inspect.state.as_ref()?.started_at.as_ref()?;
+        Some(started.clone())
+    }
+
     pub fn label(&self, key: &str) -> Option<&str> {
         let config = self.inspect.config.as_ref()?;
         config.labels.as_ref()?.get(key).map(String::as_str)
@@ -120,6 +126,11 @@ fn filtered(docker: &Docker, key: &str, value: &str) -> Vec<Container> {
     })
 }
 
+/// Removes a container, running or not; none may be there.
+pub fn remove(docker: &Docker, container: &str) {
+    block_on(docker.remove_container(container, Some(forcibly()))).ok();
+}
+
 /// Removes what a test run that was killed an hour ago or more has left.
 pub fn remove_stale(docker: &Docker) {
     let now = SystemTime::now()
@@ -148,7 +159,7 @@ pub fn remove_stale(docker: &Docker) {
 /// Removes all containers whose names contain a host's name, running or not.
 pub fn remove_all_of(docker: &Docker, host: &str) {
     for container in filtered(docker, "name", host) {
-        block_on(docker.remove_container(&container.name, Some(forcibly()))).ok();
+        remove(docker, &container.name);
     }
 }
 

@@ -181,11 +181,15 @@ impl Host {
 
     /// The same, run by another program such as `nsenter`.
     pub fn sdp_through(&self, wrapper: &[&str], arguments: &[&str]) -> Sdp {
-        let [program, options @ ..] = wrapper else {
-            return self.sdp(arguments);
-        };
+        let sdp = Path::new(env!("CARGO_BIN_EXE_sdp"));
+        self.sdp_copied_to(sdp, wrapper, arguments)
+    }
+
+    /// The same with a copy of sdp.
+    pub fn sdp_copied_to(&self, sdp: &Path, wrapper: &[&str], arguments: &[&str]) -> Sdp {
+        let (program, options) = wrapper.split_first().expect("a program");
         let mut command = self.environment.command(program, &self.path("srv"));
-        command.args(options).arg(env!("CARGO_BIN_EXE_sdp"));
+        command.args(options).arg(sdp);
         Sdp::new(command, arguments)
     }
 
@@ -246,7 +250,7 @@ impl Host {
 
     /// All containers of the repository, running or not.
     pub fn containers(&self) -> Vec<Container> {
-        engine::labelled(&self.docker, &format!("sdp.repository={}", self.name()))
+        engine::labelled(&self.docker, &self.label())
     }
 
     /// The one container of the repository that runs.
@@ -271,6 +275,11 @@ impl Host {
     /// What a container has printed.
     pub fn logs(&self, container: &str) -> String {
         engine::logs(&self.docker, container)
+    }
+
+    /// Removes a container as people do.
+    pub fn remove_by_hand(&self, container: &str) {
+        engine::remove(&self.docker, container);
     }
 
     /// Starts a container that is none of sdp's, with a host port published; returns its name.

@@ -3,13 +3,16 @@
 
 mod base;
 mod client;
+mod disk;
 mod engine;
 mod event;
 mod host;
 mod http;
 mod origin;
 pub mod program;
+mod proxy;
 mod run;
+mod second_engine;
 mod state;
 
 use std::path::PathBuf;
@@ -17,11 +20,14 @@ use std::time::{Duration, Instant};
 
 pub use base::BASE;
 pub use client::{Asked, Client};
+pub use disk::Mount;
 pub use event::{Event, FIRST, Kind, NEXT};
 pub use host::{Host, Server, free_port, listing};
 pub use http::get;
 pub use origin::Origin;
+pub use proxy::{Call, Fault, Proxy};
 pub use run::{Live, Run, Sdp};
+pub use second_engine::SecondEngine;
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);

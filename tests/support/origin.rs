@@ -58,6 +58,12 @@ impl Origin {
         id
     }
 
+    /// Commits a symbolic link.
+    pub fn link(&self, target: &str, path: &str) -> String {
+        std::os::unix::fs::symlink(target, self.work.join(path)).expect("make a link");
+        self.commit(&Files::new(), path)
+    }
+
     pub fn remove(&self, path: &str) {
         self.git(&["rm", "--quiet", "-r", path]);
     }

@@ -1,0 +1,204 @@
+//! A proxy on a unix socket in front of the real engine, which does to one call what a test wants.
+//!
+//! sdp opens a connection for each call, so a connection is one request and its reply.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::eventually;
+
+/// What becomes of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is cut before the engine hears of the call.
+    CutBefore,
+    /// The engine does what it is asked, and the connection is cut before its reply.
+    CutAfter,
+    /// From this call on the engine hears nothing: it is gone.
+    Gone,
+    /// The engine hears nothing, and no reply comes.
+    Silent,
+    /// The engine does what it is asked, and no reply comes.
+    SilentAfter,
+    /// The reply is status 500, and the engine hears nothing.
+    Error,
+}
+
+/// A call by its kind, such as `create`, and how many of the kind came before it.
+pub type Call = (&'static str, usize);
+
+#[derive(Debug, Default)]
+struct State {
+    calls: Vec<Call>,
+    fault: Option<(Call, Fault)>,
+    gone: bool,
+    struck: bool,
+    /// Connections that are kept open without a word.
+    held: Vec<UnixStream>,
+}
+
+pub struct Proxy {
+    state: Arc<Mutex<State>>,
+    address: String,
+}
+
+impl Proxy {
+    /// Listens at a path, with nothing to do but pass everything on.
+    pub fn new(path: &Path) -> Proxy {
+        let listener = UnixListener::bind(path).expect("listen on a unix socket");
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || serve(client, &shared).ok());
+            }
+        });
+        Proxy {
+            state,
+            address: format!("unix://{}", path.display()),
+        }
+    }
+
+    /// For DOCKER_HOST.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Forgets the calls so far, and does this to one of those to come.
+    pub fn arm(&self, call: Call, fault: Fault) {
+        *self.state.lock().unwrap() = State {
+            fault: Some((call, fault)),
+            ..State::default()
+        };
+    }
+
+    /// The calls since it was last armed, in the order in which they came.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.lock().unwrap().calls.clone()
+    }
+
+    /// Whether the call came that it was armed for.
+    pub fn has_struck(&self) -> bool {
+        self.state.lock().unwrap().struck
+    }
+
+    pub fn wait_until_struck(&self) {
+        eventually("the call is made", || self.has_struck().then_some(()));
+    }
+}
+
+/// Decides what becomes of the next call.
+fn decide(state: &Mutex<State>, kind: &'static str) -> Option<Fault> {
+    let mut state = state.lock().unwrap();
+    let before = state.calls.iter().filter(|(of, _)| *of == kind).count();
+    let call = (kind, before);
+    state.calls.push(call);
+    if state.gone {
+        return Some(Fault::Gone);
+    }
+    let (at, fault) = state.fault?;
+    if at != call {
+        return None;
+    }
+    state.struck = true;
+    state.gone = fault == Fault::Gone;
+    Some(fault)
+}
+
+fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
+    let (head, rest) = read_head(&mut client)?;
+    let mut request = head.clone().into_bytes();
+    request.extend(rest);
+    let fault = decide(state, kind(&head));
+    match fault {
+        Some(Fault::CutBefore | Fault::Gone) => return Ok(()),
+        Some(Fault::Silent) => {
+            state.lock().unwrap().held.push(client);
+            return Ok(());
+        }
+        Some(Fault::Error) => {
+            let body = r#"{"message":"out of order"}"#;
+            return write!(
+                client,
+                "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+        Some(Fault::CutAfter | Fault::SilentAfter) | None => {}
+    }
+    let mut engine = UnixStream::connect(engine_socket())?;
+    engine.write_all(&request)?;
+    let (mut from, mut to) = (client.try_clone()?, engine.try_clone()?);
+    let upstream = std::thread::spawn(move || {
+        io::copy(&mut from, &mut to).ok();
+        to.shutdown(Shutdown::Write).ok();
+    });
+    if fault.is_some() {
+        // The engine writes its reply when it has done what it was asked.
+        read_head(&mut engine)?;
+        if fault == Some(Fault::SilentAfter) {
+            state.lock().unwrap().held.push(client);
+        } else {
+            client.shutdown(Shutdown::Both).ok();
+        }
+        return Ok(());
+    }
+    io::copy(&mut engine, &mut client).ok();
+    client.shutdown(Shutdown::Both).ok();
+    engine.shutdown(Shutdown::Both).ok();
+    upstream.join().ok();
+    Ok(())
+}
+
+/// The head of a message up to its empty line, and what came with it.
+fn read_head(stream: &mut UnixStream) -> io::Result<(String, Vec<u8>)> {
+    const END: &[u8] = b"\r\n\r\n";
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some(at) = read.windows(END.len()).position(|part| part == END) {
+            let rest = read.split_off(at + END.len());
+            return Ok((String::from_utf8_lossy(&read).into_owned(), rest));
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => read.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+/// What a request asks for, from its first line.
+fn kind(head: &str) -> &'static str {
+    let mut line = head.split([' ', '?']);
+    let method = line.next().unwrap_or_default();
+    let path = line.next().unwrap_or_default().trim_start_matches('/');
+    let parts: Vec<&str> = path.split('/').collect();
+    match (method, parts.as_slice()) {
+        ("GET", ["version"]) => "version",
+        ("GET", ["events"]) => "events",
+        ("GET", ["images", ..]) => "image",
+        ("GET", ["containers", "json"]) => "list",
+        ("GET", ["containers", _, "json"]) => "inspect",
+        ("GET", ["containers", _, "logs"]) => "logs",
+        ("POST", ["containers", "create"]) => "create",
+        ("POST", ["containers", _, "start"]) => "start",
+        ("POST", ["containers", _, "stop"]) => "stop",
+        ("DELETE", ["containers", _]) => "remove",
+        _ => panic!("a call that the proxy does not know: {head}"),
+    }
+}
+
+fn engine_socket() -> String {
+    match std::env::var("DOCKER_HOST") {
+        Ok(host) if !host.is_empty() => host
+            .strip_prefix("unix://")
+            .expect("the proxy stands before a unix socket")
+            .to_owned(),
+        _ => "/var/run/docker.sock".to_owned(),
+    }
+}
