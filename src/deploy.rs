@@ -46,7 +46,7 @@ pub async fn deploy(
 
 async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<Ending> {
     let path = &plan.repository.path;
-    let url = url_to_clone(plan)?;
+    url_to_clone(plan)?;
 
     // All that can be known before anything is touched.
     let checks = async {
@@ -63,6 +63,8 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let existed = path.exists();
     let locked = Store::wait(path, &plan.id, plan.lock_wait, run.emitter, run.interrupt).await?;
     let store = Rc::clone(run.store.insert(Rc::new(locked)));
+    // Who held the lock may have cloned it meanwhile.
+    let url = url_to_clone(plan)?;
     let recovered = upkeep::recover(engine, &store, &plan.repository, run.emitter);
     let containers = run.interrupt.or(recovered).await?;
     check_id(plan, &store, &containers)?;
@@ -81,7 +83,9 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
                 .await;
             if cloned.is_err() {
                 run.store = None;
-                discard(path, existed);
+                if store.is_new {
+                    discard(path, existed);
+                }
             }
             cloned?
         }

@@ -112,41 +112,36 @@ async fn choose(
     serving: &[Container],
 ) -> Result<(Container, Identity)> {
     let chosen = match goal {
-        Goal::Deployment(id) => containers.iter().find(|container| {
-            container
-                .identity
-                .as_ref()
-                .is_some_and(|identity| identity.deployment == id)
-        }),
+        Goal::Deployment(id) => containers
+            .iter()
+            .find(|container| {
+                container
+                    .identity
+                    .as_ref()
+                    .is_some_and(|identity| identity.deployment == id)
+            })
+            .cloned(),
+        // Not a newer one, from which somebody has rolled back already.
         Goal::Previous => {
             let newest = serving
                 .first()
                 .or(containers.first())
                 .map(|container| container.created);
-            containers
-                .iter()
-                .find(|other| !other.running && Some(other.created) < newest)
+            let stopped = upkeep::stopped(engine, containers).await?;
+            stopped
+                .into_iter()
+                .find(|other| Some(other.created) < newest)
         }
-        Goal::Last => {
-            let mut last: Option<(&Container, String)> = None;
-            for container in containers {
-                let Some(details) = engine.inspect(&container.id).await? else {
-                    continue;
-                };
-                if last
-                    .as_ref()
-                    .is_none_or(|(_, finished)| details.finished_at > *finished)
-                {
-                    last = Some((container, details.finished_at));
-                }
-            }
-            last.map(|(container, _)| container)
-        }
+        Goal::Last => upkeep::stopped(engine, containers)
+            .await?
+            .into_iter()
+            .next(),
     };
     if let Some(container) = chosen
         && let Some(identity) = &container.identity
     {
-        return Ok((container.clone(), identity.clone()));
+        let identity = identity.clone();
+        return Ok((container, identity));
     }
     if containers.is_empty() {
         return Err(not_deployed(repository));

@@ -1,5 +1,7 @@
 //! What is put in order: after a run that was killed, and after a success.
 
+use jiff::Timestamp;
+
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
 use crate::failure::Result;
@@ -20,6 +22,25 @@ pub async fn containers(engine: &Engine, repository: &Repository) -> Result<Vec<
             .is_some_and(|identity| identity.path == repository.path)
     });
     Ok(containers)
+}
+
+/// Those of the containers that do not run, the one that ran last first: after a rollback the newest
+/// one is not the last good one.
+///
+/// # Errors
+/// Those of any call to the engine.
+pub async fn stopped(engine: &Engine, containers: &[Container]) -> Result<Vec<Container>> {
+    let mut stopped: Vec<(Option<Timestamp>, Container)> = Vec::new();
+    for container in containers.iter().filter(|container| !container.running) {
+        if let Some(details) = engine.inspect(&container.id).await? {
+            stopped.push((details.finished_at.parse().ok(), container.clone()));
+        }
+    }
+    stopped.sort_by_key(|(finished, _)| std::cmp::Reverse(*finished));
+    Ok(stopped
+        .into_iter()
+        .map(|(_, container)| container)
+        .collect())
 }
 
 /// Puts in order what a run that was killed left, tells so, and returns the containers that there
@@ -116,8 +137,8 @@ pub struct Cleared {
     pub freed: u64,
 }
 
-/// Removes all but the newest `keep` releases, with their stopped containers, and releases whose
-/// container is gone. What runs stays, whatever its age. With `pretend` nothing is removed.
+/// Removes all but the `keep` releases that ran last, with their stopped containers, and releases
+/// whose container is gone. What runs stays, whatever its age. With `pretend` nothing is removed.
 ///
 /// # Errors
 /// Those of any call to the engine, and of the file system.
@@ -130,16 +151,15 @@ pub async fn retire(
 ) -> Result<Cleared> {
     let mut cleared = Cleared::default();
     let found = containers(engine, repository).await?;
-    let (running, stopped): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|container| container.running);
     let deployment = |container: &Container| {
         container
             .identity
             .as_ref()
             .map(|identity| identity.deployment.clone())
     };
-    let mut kept: Vec<String> = running.iter().filter_map(deployment).collect();
-    for container in stopped {
+    let running = found.iter().filter(|container| container.running);
+    let mut kept: Vec<String> = running.filter_map(deployment).collect();
+    for container in stopped(engine, &found).await? {
         if kept.len() < keep {
             kept.extend(deployment(&container));
         } else {

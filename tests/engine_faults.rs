@@ -84,7 +84,6 @@ impl Service {
     /// What the run said of itself is so.
     fn is_honest(&mut self, run: Run, what: (Call, Fault)) {
         let story = run.story();
-        eprintln!("{what:?}: exit code {}", run.code);
         match (run.status().outcome.as_deref(), run.code) {
             (Some("deployed"), 0) => self.now_serves(run),
             (Some("failed_old_serving"), 3 | 6) | (Some("cancelled"), 143) => {

@@ -146,15 +146,15 @@ fn at_every_other_event(by: By, port: Port, first: usize) {
             strike(&live, by);
         }
         match by {
-            By::Sigkill => after_sigkill(&mut service, live.ended()),
+            By::Sigkill => after_sigkill(&mut service, &live.ended()),
             By::Sigterm => after_sigterm(&mut service, live.finish()),
         }
     }
     service.complete();
 }
 
-fn after_sigkill(service: &mut Service, run: Run) {
-    if !handed_over(&run, service.last.container()) {
+fn after_sigkill(service: &mut Service, run: &Run) {
+    if !handed_over(run, service.last.container()) {
         service.former_answers();
     } else if service.port == Port::None {
         // The former one is only stopped when the new one is proven.

@@ -32,6 +32,8 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
+    /// The directory was not there before.
+    pub is_new: bool,
     /// The kernel lets go of it when the process ends, however it ends.
     _lock: File,
 }
@@ -65,38 +67,41 @@ impl Store {
     /// `locked`, with who holds it; `disk_full`, `permission_denied`.
     pub fn lock(checkout: &Path, deployment: &str) -> Result<Store> {
         let directory = checkout.join(DIRECTORY);
-        DirBuilder::new()
-            .recursive(true)
-            .create(checkout)
-            .map_err(|error| io(format_args!("create `{}`", checkout.display()), error))?;
-        match DirBuilder::new().mode(0o700).create(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(io(format_args!("create `{}`", directory.display()), error));
+        let path = directory.join("lock");
+        let (is_new, mut lock) = loop {
+            let is_new = make_directory(checkout, &directory)?;
+            let opened = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path);
+            let mut lock = match opened {
+                Ok(lock) => lock,
+                // Taken back since it was made.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io(format_args!("open `{}`", path.display()), error)),
+            };
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => {
+                    let mut text = String::new();
+                    lock.read_to_string(&mut text).ok();
+                    return Err(locked(checkout, &text));
+                }
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(io(format_args!("lock `{}`", path.display()), error));
+                }
             }
-            _ => {}
-        }
+            // Whoever held it may have taken its directory back, and the file with it.
+            if is_at(&lock, &path) {
+                break (is_new, lock);
+            }
+        };
         let ignore = directory.join(".gitignore");
         if !ignore.exists() {
             write_atomically(&ignore, b"*\n")?;
-        }
-        let path = directory.join("lock");
-        let what = || format!("open `{}`", path.display());
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| io(what(), error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                lock.read_to_string(&mut text).ok();
-                return Err(locked(checkout, &text));
-            }
-            Err(fs::TryLockError::Error(error)) => return Err(io(what(), error)),
         }
         let holder = Holder {
             pid: std::process::id(),
@@ -109,6 +114,7 @@ impl Store {
             .map_err(|error| io(format_args!("write `{}`", path.display()), error))?;
         Ok(Store {
             directory,
+            is_new,
             _lock: lock,
         })
     }
@@ -387,6 +393,29 @@ pub fn place_in_checkout(checkout: &Path, binary: &Path, repository: &str) -> Re
     fs::copy(binary, &temporary)
         .and_then(|_| fs::rename(&temporary, &target))
         .map_err(|error| io(format_args!("write `{}`", target.display()), error))
+}
+
+/// Makes sdp's directory, and the checkout's if need be; tells whether it was not there before.
+fn make_directory(checkout: &Path, directory: &Path) -> Result<bool> {
+    DirBuilder::new()
+        .recursive(true)
+        .create(checkout)
+        .map_err(|error| io(format_args!("create `{}`", checkout.display()), error))?;
+    let is_new = match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(io(format_args!("create `{}`", directory.display()), error)),
+    };
+    Ok(is_new)
+}
+
+/// Whether an open file is the one that stands at `path` now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => identity(open) == identity(there),
+        _ => false,
+    }
 }
 
 fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {

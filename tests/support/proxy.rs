@@ -63,7 +63,7 @@ impl Proxy {
         }
     }
 
-    /// For DOCKER_HOST.
+    /// For `DOCKER_HOST`.
     pub fn address(&self) -> &str {
         &self.address
     }

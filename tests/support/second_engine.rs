@@ -102,7 +102,7 @@ impl SecondEngine {
         }
     }
 
-    /// For DOCKER_HOST.
+    /// For `DOCKER_HOST`.
     pub fn address(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
