@@ -134,8 +134,8 @@ fn at_every_call(fault: Fault, port: Option<u16>) {
 }
 
 #[test]
-fn cut_before_every_call() {
-    at_every_call(Fault::CutBefore, Some(free_port()));
+fn cut_before_every_call_without_a_port() {
+    at_every_call(Fault::CutBefore, None);
 }
 
 #[test]
@@ -178,7 +178,8 @@ fn silent(call: Call, fault: Fault, port: Option<u16>) {
     let took = begun.elapsed();
     assert_eq!(run.code, 143, "{}", run.story());
     service.is_honest(run, (call, fault));
-    assert!(took < Duration::from_secs(20), "it took {took:?}");
+    // The time that a stop may take, and a grace for each call of the way back.
+    assert!(took < Duration::from_secs(40), "it took {took:?}");
     service.recovers();
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -56,6 +56,17 @@ impl Container {
     pub fn started_at(&self) -> Option<String> {
         let started = self.inspect.state.as_ref()?.started_at.as_ref()?;
         Some(started.clone())
+    }
+
+    /// When its program ended last, in time since 1970.
+    pub fn finished_at(&self) -> Duration {
+        let state = self.inspect.state.as_ref();
+        let finished = state.and_then(|state| state.finished_at.as_ref());
+        let finished: jiff::Timestamp = finished
+            .and_then(|text| text.parse().ok())
+            .expect("the time of an end");
+        let millis = finished.as_millisecond();
+        Duration::from_millis(millis.try_into().expect("after 1970"))
     }
 
     pub fn label(&self, key: &str) -> Option<&str> {

@@ -277,6 +277,13 @@ impl Host {
         engine::logs(&self.docker, container)
     }
 
+    /// When a container's program ended last, in time since 1970.
+    pub fn finished_at(&self, container: &str) -> Duration {
+        let containers = self.containers();
+        let found = containers.iter().find(|found| found.name == container);
+        found.expect("the container is there").finished_at()
+    }
+
     /// Removes a container as people do.
     pub fn remove_by_hand(&self, container: &str) {
         engine::remove(&self.docker, container);
