@@ -62,15 +62,9 @@ pub async fn recover(
     if let Some(underway) = store.underway() {
         settle(engine, &underway, &found, &mut done).await?;
     }
-    for container in &found {
-        let canary = container
-            .identity
-            .as_ref()
-            .is_some_and(|identity| identity.canary);
-        if canary || container.state == "created" {
-            engine.remove(&container.id).await?;
-            done.push(format!("removed {}", container.name));
-        }
+    for container in found.iter().filter(|container| is_leftover(container)) {
+        engine.remove(&container.id).await?;
+        done.push(format!("removed {}", container.name));
     }
     store.end()?;
     if store.sweep()? > 0 {
@@ -128,6 +122,15 @@ async fn settle(
     Ok(())
 }
 
+/// A canary, or a container that was created but never started.
+fn is_leftover(container: &Container) -> bool {
+    container.state == "created"
+        || container
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.canary)
+}
+
 /// What was cleared away, or would be.
 #[derive(Debug, Default)]
 pub struct Cleared {
@@ -160,7 +163,12 @@ pub async fn retire(
     let running = found.iter().filter(|container| container.running);
     let mut kept: Vec<String> = running.filter_map(deployment).collect();
     for container in stopped(engine, &found).await? {
-        if kept.len() < keep {
+        if is_leftover(&container) {
+            // The engine may carry out what a killed run asked for after `recover` has looked.
+            if !pretend {
+                engine.remove(&container.id).await?;
+            }
+        } else if kept.len() < keep {
             kept.extend(deployment(&container));
         } else {
             if !pretend {
