@@ -22,6 +22,11 @@ use crate::plan::Health;
 /// How many of the program's last lines an error carries.
 const LAST_LINES: usize = 20;
 
+/// The pause between two attempts is a part of the time that it took so far: a gap is no longer than
+/// it has to be, and a slow start is not asked a thousand times.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
 /// One attempt may take this long, however long all of them may.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
@@ -116,7 +121,6 @@ impl Asked<'_> {
         } else {
             health.settle
         };
-        let mut pause = Duration::from_millis(2);
         let mut remark = None;
         loop {
             let answer = match address {
@@ -149,8 +153,8 @@ impl Asked<'_> {
                     Some(path) => Err(self.unhealthy(path, &why, patience, remark).await),
                 };
             }
+            let pause = (elapsed / 20).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             sleep(pause.min(patience.saturating_sub(elapsed))).await;
-            pause = (pause * 3 / 2).min(Duration::from_millis(50));
         }
     }
 
