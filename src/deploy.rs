@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{BUILTIN, Container, Engine, Image, missing_image};
+use crate::engine::{BUILTIN, Container, Engine, Image, Spec, missing_image};
 use crate::event::{Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::golang::Toolchain;
-use crate::handover::{self, Handover, Incoming};
+use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Pull};
 use crate::provision::Provision;
@@ -178,10 +178,11 @@ async fn replace(
             };
             let settings = settings(plan, made.toolchain, &image);
             let spec = start::prepare(plan, store, origin, made.binary, &image, settings)?;
+            let canary = canary(engine, plan, &spec, &formers).await?;
             let incoming = Incoming::New(Box::new(spec));
             let handover =
                 handover.insert(Handover::new(engine, store, interrupt, incoming, formers));
-            start::start(&cx, handover, plan.canary).await
+            start::start(&cx, handover, canary).await
         })
         .await;
     let handed = match (started, &mut handover) {
@@ -206,6 +207,43 @@ async fn replace(
     Ok(Ending::Handed {
         handed: handed?,
         port: plan.container.port,
+    })
+}
+
+/// What a canary of the release would be good for.
+async fn canary(
+    engine: &Engine,
+    plan: &Plan,
+    spec: &Spec,
+    formers: &[Container],
+) -> Result<Canary> {
+    if !plan.canary {
+        return Ok(Canary::Never);
+    }
+    let [former] = formers else {
+        return Ok(Canary::First);
+    };
+    let serves_already = former.identity.as_ref().is_some_and(|identity| {
+        identity.commit == spec.identity.commit
+            && identity.settings == spec.identity.settings
+            && plan.container.include.is_empty()
+            && release::same_program(&identity.release, &spec.identity.release, &plan.repository)
+    });
+    if !serves_already {
+        return Ok(Canary::First);
+    }
+    let others = engine.running_containers().await?;
+    let keeps_bridge_up = others.iter().any(|other| {
+        other.id != former.id
+            && other
+                .networks
+                .iter()
+                .any(|name| former.networks.contains(name))
+    });
+    Ok(if keeps_bridge_up {
+        Canary::Needless
+    } else {
+        Canary::First
     })
 }
 

@@ -76,6 +76,17 @@ pub struct Handover<'a> {
     cut: bool,
 }
 
+/// What a canary would be good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canary {
+    /// It shows whether a new release runs before that costs a gap.
+    First,
+    /// The very same release serves already, and other containers keep the bridge up.
+    Needless,
+    /// Two of its kind must not run at once.
+    Never,
+}
+
 /// How the new container takes the former one's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -140,7 +151,7 @@ impl<'a> Handover<'a> {
     ///
     /// # Errors
     /// `port_taken`, `start_failed`, `former_lost`, and those of any call to the engine.
-    pub async fn start(&mut self, canary: bool, events: &StageEmitter) -> Result<Started> {
+    pub async fn start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
         match self.try_start(canary, events).await {
             Ok(started) => Ok(started),
             Err(failure) => Err(self.undo(failure, events).await),
@@ -201,23 +212,25 @@ impl<'a> Handover<'a> {
         result
     }
 
-    fn way(&self, canary: bool) -> Way {
+    fn way(&self, canary: Canary) -> Way {
         let publish = self.incoming.publish();
         let shared = self
             .formers
             .iter()
             .any(|former| shared_host_port(former, publish).is_some());
         match (shared, canary) {
-            (_, false) if !self.formers.is_empty() => Way::After,
-            (true, _) => Way::Canary,
+            (_, Canary::Never) if !self.formers.is_empty() => Way::After,
+            (true, Canary::First) => Way::Canary,
+            (true, Canary::Needless | Canary::Never) => Way::After,
             (false, _) => Way::Beside,
         }
     }
 
-    async fn try_start(&mut self, canary: bool, events: &StageEmitter) -> Result<Started> {
+    async fn try_start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
         self.interrupt.check()?;
         self.store.begin(&self.underway(false))?;
-        match self.way(canary) {
+        let way = self.way(canary);
+        match way {
             Way::Canary => {
                 let (id, name) = self.create_canary().await?;
                 let candidate = self.run(id, name).await?;
@@ -227,13 +240,15 @@ impl<'a> Handover<'a> {
                     is_canary: true,
                 });
             }
-            Way::Beside => {}
-            Way::After => {
-                self.stop_formers(events).await?;
-                self.interrupt.check()?;
-            }
+            Way::Beside | Way::After => {}
         }
+        // Whatever is wrong with it costs no gap yet.
         let id = self.provide().await?;
+        if way == Way::After {
+            self.interrupt.check()?;
+            self.stop_formers(events).await?;
+            self.interrupt.check()?;
+        }
         let candidate = self.run(id, self.incoming.name().to_owned()).await?;
         events.note(candidate.name.clone());
         Ok(Started {

@@ -47,6 +47,7 @@ use cli::{Cli, Command, Global};
 use engine::{Container, Engine, LogOptions};
 use event::{Emitter, Event};
 use failure::{Failure, Result};
+use handover::Canary;
 use interrupt::Interrupt;
 use plan::{Plan, Repository};
 use redact::Redactor;
@@ -107,7 +108,11 @@ async fn dispatch(command: Command, global: &Global, verbose: bool, interrupt: &
             rollback(
                 &flags.repo,
                 goal,
-                !flags.no_canary,
+                if flags.no_canary {
+                    Canary::Never
+                } else {
+                    Canary::First
+                },
                 global,
                 verbose,
                 interrupt,
@@ -115,7 +120,15 @@ async fn dispatch(command: Command, global: &Global, verbose: bool, interrupt: &
             .await
         }
         Command::Start(flags) => {
-            rollback(&flags.repo, Goal::Last, true, global, verbose, interrupt).await
+            rollback(
+                &flags.repo,
+                Goal::Last,
+                Canary::First,
+                global,
+                verbose,
+                interrupt,
+            )
+            .await
         }
         Command::Stop(flags) => {
             let session = Session::new("", global, verbose, Redactor::default());
@@ -163,7 +176,7 @@ async fn status(flags: &cli::Status, global: &Global, emitter: &Emitter) -> Resu
 async fn rollback(
     repo: &str,
     goal: Goal<'_>,
-    canary: bool,
+    canary: Canary,
     global: &Global,
     verbose: bool,
     interrupt: &Interrupt,

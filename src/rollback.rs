@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::engine::{Container, Engine, Identity};
 use crate::event::{Commit, Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
-use crate::handover::{Handover, Incoming};
+use crate::handover::{Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::plan::Repository;
 use crate::release::Store;
@@ -27,7 +27,7 @@ pub enum Goal<'a> {
 /// Hands over to a container that was kept. One that fails leaves what serves as it is.
 pub async fn rollback(
     goal: Goal<'_>,
-    canary: bool,
+    canary: Canary,
     repository: &Repository,
     engine: &Engine,
     emitter: &Emitter,
@@ -50,7 +50,7 @@ pub async fn rollback(
 async fn hand_over(
     run: &mut Run<'_>,
     goal: Goal<'_>,
-    canary: bool,
+    canary: Canary,
     repository: &Repository,
     engine: &Engine,
 ) -> Result<Ending> {

@@ -45,6 +45,8 @@ pub struct Container {
     /// Unix seconds.
     pub created: i64,
     pub bindings: Vec<Binding>,
+    /// The names of the networks that it is on.
+    pub networks: Vec<String>,
 }
 
 /// A container as the engine describes it in full.
@@ -282,6 +284,10 @@ impl Engine {
 impl From<ContainerSummary> for Container {
     fn from(listed: ContainerSummary) -> Container {
         let state = listed.state.unwrap_or(ContainerSummaryStateEnum::EMPTY);
+        let networks = listed
+            .network_settings
+            .and_then(|settings| settings.networks);
+        let networks = networks.unwrap_or_default();
         let bindings = listed
             .ports
             .unwrap_or_default()
@@ -315,6 +321,7 @@ impl From<ContainerSummary> for Container {
             state: state.to_string(),
             created: listed.created.unwrap_or_default(),
             bindings: bindings.collect(),
+            networks: networks.into_keys().collect(),
         }
     }
 }

@@ -383,6 +383,15 @@ pub fn program(repository: &str) -> String {
     format!("app-{repository}")
 }
 
+/// Whether two releases hold the very same program: one file with two names.
+pub fn same_program(one: &Path, other: &Path, repository: &Repository) -> bool {
+    let identity = |release: &Path| {
+        let found = fs::symlink_metadata(release.join(program(&repository.name))).ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    one != other && identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
 /// Puts the program into the live checkout, for `--mount checkout`.
 ///
 /// # Errors

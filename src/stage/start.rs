@@ -8,7 +8,7 @@ use crate::engine::{Identity, Image, Spec};
 use crate::event::Commit;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
-use crate::handover::{Handover, Started};
+use crate::handover::{Canary, Handover, Started};
 use crate::plan::{Mount, Plan};
 use crate::release::{self, Store};
 
@@ -94,6 +94,6 @@ pub fn container_name(plan: &Plan) -> String {
 ///
 /// # Errors
 /// `port_taken`, `start_failed`, and those of any call to the engine.
-pub async fn start(cx: &Context, handover: &mut Handover<'_>, canary: bool) -> Result<Started> {
+pub async fn start(cx: &Context, handover: &mut Handover<'_>, canary: Canary) -> Result<Started> {
     handover.start(canary, &cx.events).await
 }

@@ -16,7 +16,9 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 CGO_ENABLED=0
 unset "${!SDP_@}" 2>/dev/null || true
 
 cleanup() {
-  docker ps -aq --filter "label=sdp.repository=$name" | xargs -r docker rm -f >/dev/null
+  for repository in "$name" "$name-inner"; do
+    docker ps -aq --filter "label=sdp.repository=$repository" | xargs -r docker rm -f >/dev/null
+  done
   docker rm -f "$name-shell" >/dev/null 2>&1 || true
   rm -rf "$dir"
 }
@@ -34,6 +36,7 @@ push() {
 push first
 git clone -q "$dir/origin.git" "$dir/shell"
 git clone -q "$dir/origin.git" "$dir/$name"
+git clone -q "$dir/origin.git" "$dir/$name-inner"
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 shell_port=$(free_port)
@@ -43,7 +46,7 @@ by_sdp() {
   "$sdp" deploy "$dir/$name" --branch main --image builtin -p "127.0.0.1:$sdp_port:8080" -q
 }
 by_sdp_without_port() {
-  "$sdp" deploy "$dir/$name" --branch main --image builtin -q
+  "$sdp" deploy "$dir/$name-inner" --branch main --image builtin -q
 }
 image() { docker images -q sdp-builtin | head -1; }
 by_shell() {
@@ -65,6 +68,7 @@ time_of() {
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
 
 by_sdp
+by_sdp_without_port
 image=$(image)
 by_shell
 
