@@ -27,10 +27,10 @@ end
 complete -c sdp -n "__fish_sdp_needs_command" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_needs_command" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_needs_command" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_needs_command" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_needs_command" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_needs_command" -s v -d '--verbose, before the command (after `deploy`, -v mounts a volume)'
 complete -c sdp -n "__fish_sdp_needs_command" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_needs_command" -s V -l version -d 'Print version'
@@ -75,7 +75,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l lock-wait -d 'How lon
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
@@ -83,73 +83,73 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say 
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s f -l follow -d 'Follow the program\'s output after the deployment, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l to -d 'The deployment to go back to; `sdp status REPO` lists them' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l no-canary -d 'Never run two releases at once: stop the one that runs first'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s n -l tail -d 'Begin with the last N lines' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l since -d 'Begin that long ago, such as 10m' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s t -l timestamps -d 'Put the time before each line'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l history -d 'What was done to it, oldest first'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand status" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand status" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many releases stay' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l dry-run -d 'Only say what would be removed'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand prune" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s q -l quiet -d 'Say nothing but warnings and errors'
-complete -c sdp -n "__fish_sdp_using_subcommand completions" -l verbose -d 'Say more: each stage as it starts, each package as it is compiled'
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'

@@ -54,7 +54,7 @@ pub struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// Say more: each stage as it starts, each package as it is compiled
+    /// Say more: each stage as it starts, each remark
     #[arg(long, global = true)]
     pub verbose: bool,
 
@@ -62,7 +62,7 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
 
-    /// The engine's address, such as unix:///run/docker.sock or tcp://10.0.0.5:2375
+    /// The engine's address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375
     #[arg(
         short = 'H',
         long,

@@ -69,7 +69,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let containers = run.interrupt.or(recovered).await?;
     check_id(plan, &store, &containers)?;
     let formers = run::serving(&containers);
-    let running = engine.running_containers().await?;
+    let running = run.interrupt.or(engine.running_containers()).await?;
     handover::check_ports(&running, &formers, &plan.container.publish)?;
     let mut image = Provision::begin(engine, plan, image);
 
@@ -110,6 +110,9 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         .await?;
     run.commit = Some(pulled.commit.clone());
     image.fail_early().await?;
+    if plan.if_changed {
+        run.interrupt.or(image.arrive()).await?;
+    }
     if plan.if_changed
         && let Some(image) = image.known()
         && let Some(same) = unchanged(engine, plan, &toolchain, image, &pulled, &formers).await

@@ -231,6 +231,15 @@ impl Failure {
         failure.source(error)
     }
 
+    /// Nothing of a repository is deployed here.
+    pub fn not_deployed(name: &str) -> Failure {
+        Failure::new(
+            Code::NotDeployed,
+            format!("nothing of `{name}` is deployed here"),
+        )
+        .hint("`sdp status` lists what is")
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         self.code.exit_code().unwrap_or(match self.stage {

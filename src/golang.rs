@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
 use tokio::process::{Child, Command};
@@ -19,9 +18,6 @@ const USUAL_PLACE: &str = "/usr/local/go/bin/go";
 
 /// The hidden first argument with which sdp starts itself to become a child on a leash.
 const LEASH: &str = "__on-leash";
-
-/// How long go may take to end after SIGINT before it is killed.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// A go command that runs.
 #[derive(Clone, Debug)]
@@ -231,8 +227,7 @@ fn is_package(line: &str) -> bool {
     !line.is_empty() && !line.contains([' ', '\t', ':', '#'])
 }
 
-/// Runs a command in a process group of its own, line by line. On an interruption the group gets
-/// SIGINT, then SIGKILL.
+/// Runs a command in a process group of its own, line by line; an interruption kills the group.
 async fn run(
     mut command: Command,
     interrupt: &Interrupt,
@@ -287,20 +282,14 @@ async fn run(
     }
 }
 
+/// Go keeps its cache in order by itself, and what it leaves in its scratch directory is removed.
 async fn end(child: &mut Child) {
     use rustix::process::{Pid, Signal, kill_process_group};
-    let group = child
-        .id()
-        .and_then(|pid| i32::try_from(pid).ok())
-        .and_then(Pid::from_raw);
-    let Some(group) = group else { return };
-    kill_process_group(group, Signal::INT).ok();
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(group) = pid.and_then(Pid::from_raw) {
         kill_process_group(group, Signal::KILL).ok();
-        child.wait().await.ok();
     }
-    // What it started may outlive it.
-    kill_process_group(group, Signal::KILL).ok();
+    child.wait().await.ok();
 }
 
 async fn next<R: AsyncBufRead + Unpin>(lines: &mut Option<Split<R>>) -> Option<Vec<u8>> {

@@ -113,6 +113,17 @@ impl Incoming {
         }
     }
 
+    /// It lives in the host's network, or another container's.
+    fn shares_ports_unpublished(&self) -> bool {
+        match self {
+            Incoming::New(spec) => spec
+                .network
+                .as_deref()
+                .is_some_and(|network| network == "host" || network.starts_with("container:")),
+            Incoming::Kept { .. } => false,
+        }
+    }
+
     fn publish(&self) -> &[Publish] {
         match self {
             Incoming::New(spec) => &spec.publish,
@@ -185,6 +196,17 @@ impl<'a> Handover<'a> {
         }
     }
 
+    /// What a former container was promised, if the new one is not more patient.
+    fn time_to_stop(&self, former: &Container) -> Duration {
+        let promised = former
+            .identity
+            .as_ref()
+            .map(|identity| identity.stop_timeout);
+        promised
+            .unwrap_or_default()
+            .max(self.incoming.identity().stop_timeout)
+    }
+
     fn underway(&self, failed: bool) -> Underway {
         Underway {
             incoming: self.incoming.name().to_owned(),
@@ -212,24 +234,37 @@ impl<'a> Handover<'a> {
         result
     }
 
-    fn way(&self, canary: Canary) -> Way {
-        let publish = self.incoming.publish();
-        let shared = self
-            .formers
-            .iter()
-            .any(|former| shared_host_port(former, publish).is_some());
-        match (shared, canary) {
+    /// What the former containers ask for counts, not what they hold: one that crashes again and
+    /// again holds its port only now and then.
+    async fn way(&self, canary: Canary) -> Result<Way> {
+        let mut shared = false;
+        for former in &self.formers {
+            let Some(details) = self.engine.inspect(&former.id).await? else {
+                continue;
+            };
+            let theirs = &details.publish;
+            shared |= self
+                .incoming
+                .publish()
+                .iter()
+                .any(|p| theirs.iter().any(|t| t.collides(p)));
+            // Both would listen in the same place, and the one would prove the other.
+            if self.incoming.shares_ports_unpublished() || details.host_network {
+                return Ok(Way::After);
+            }
+        }
+        Ok(match (shared, canary) {
             (_, Canary::Never) if !self.formers.is_empty() => Way::After,
             (true, Canary::First) => Way::Canary,
             (true, Canary::Needless | Canary::Never) => Way::After,
             (false, _) => Way::Beside,
-        }
+        })
     }
 
     async fn try_start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
         self.interrupt.check()?;
         self.store.begin(&self.underway(false))?;
-        let way = self.way(canary);
+        let way = self.way(canary).await?;
         match way {
             Way::Canary => {
                 let (id, name) = self.create_canary().await?;
@@ -295,8 +330,8 @@ impl<'a> Handover<'a> {
             .map(|former| former.name.clone())
             .collect();
         if self.down_since.is_none() {
-            let timeout = self.incoming.identity().stop_timeout;
             for former in self.formers.clone() {
+                let timeout = self.time_to_stop(&former);
                 events.note(format!("{}; stopping {}", proof.how, former.name));
                 let stopped = self.engine.stop(&former.id, timeout);
                 match self.hear(timeout + GRACE, stopped).await {
@@ -308,7 +343,9 @@ impl<'a> Handover<'a> {
                 }
             }
         }
-        self.store.end()?;
+        if let Err(failure) = self.store.end() {
+            events.warn(failure.to_string(), failure.hint);
+        }
         events.note(proof.how.clone());
         Ok(Handed {
             id: candidate.id,
@@ -449,8 +486,8 @@ impl<'a> Handover<'a> {
     }
 
     async fn stop_formers(&mut self, events: &StageEmitter) -> Result<()> {
-        let timeout = self.incoming.identity().stop_timeout;
         for former in self.formers.clone() {
+            let timeout = self.time_to_stop(&former);
             events.note(format!("stopping {}", former.name));
             self.down_since.get_or_insert_with(Instant::now);
             // Before the call: it may have worked though its answer was lost.

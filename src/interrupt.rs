@@ -42,6 +42,8 @@ impl Interrupt {
     pub fn listen() -> anyhow::Result<Interrupt> {
         let mut interrupts = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let mut terminations = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        // A terminal that is closed must not leave a hand-over half-way.
+        let mut hangups = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
         let (sender, receiver) = watch::channel(None);
         let flag = Arc::new(AtomicBool::new(false));
         let raised = Arc::clone(&flag);
@@ -50,6 +52,7 @@ impl Interrupt {
                 let signal = tokio::select! {
                     Some(()) = interrupts.recv() => Signal::Interrupt,
                     Some(()) = terminations.recv() => Signal::Terminate,
+                    Some(()) = hangups.recv() => Signal::Terminate,
                     else => return,
                 };
                 if raised.swap(true, Ordering::SeqCst) {

@@ -88,7 +88,14 @@ async fn command(cli: Cli) -> u8 {
         Ok(interrupt) => interrupt,
         Err(error) => {
             let session = Session::new("", &global, verbose, Redactor::default());
-            return session.end(Err(error.into()), None);
+            let problem = Failure::from(error).problem();
+            session.emitter.emit(Event::Aborted {
+                exit_code: 1,
+                problem,
+            });
+            drop(session.emitter);
+            session.report.finish();
+            return 1;
         }
     };
     let code = dispatch(cli.command, &global, verbose, &interrupt).await;
@@ -132,28 +139,28 @@ async fn dispatch(command: Command, global: &Global, verbose: bool, interrupt: &
         }
         Command::Stop(flags) => {
             let session = Session::new("", global, verbose, Redactor::default());
-            let result = async {
+            let work = async {
                 let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
                 let (engine, repository) = deployed(global, &flags.repo).await?;
                 stop::stop(&engine, &repository, timeout, &session.emitter).await
             };
-            let result = result.await;
-            session.end(result, None)
+            let result = interrupt.or(work).await;
+            session.end(result, interrupt).await
         }
         Command::Prune(flags) => {
             let session = Session::new("", global, verbose, Redactor::default());
-            let result = async {
+            let work = async {
                 let (engine, repository) = deployed(global, &flags.repo).await?;
                 let keep = usize::from(flags.keep);
                 prune::prune(&engine, &repository, keep, flags.dry_run, &session.emitter).await
             };
-            let result = result.await;
-            session.end(result, None)
+            let result = interrupt.or(work).await;
+            session.end(result, interrupt).await
         }
         Command::Status(flags) => {
             let session = Session::new("", global, verbose, Redactor::default());
-            let result = status(&flags, global, &session.emitter).await;
-            session.end(result, None)
+            let result = interrupt.or(status(&flags, global, &session.emitter)).await;
+            session.end(result, interrupt).await
         }
         Command::Completions(_) => 0,
     }
@@ -181,17 +188,37 @@ async fn rollback(
     verbose: bool,
     interrupt: &Interrupt,
 ) -> u8 {
-    let session = Session::new(&plan::fresh_id(), global, verbose, Redactor::default());
-    match deployed(global, repo).await {
-        Ok((engine, repository)) => {
+    let id = plan::fresh_id();
+    match interrupt.or(rollback_of(global, repo)).await {
+        Ok((engine, repository, secrets)) => {
+            let secrets = secrets
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()));
+            let session = Session::new(&id, global, verbose, Redactor::new(secrets));
             let emitter = &session.emitter;
             let ended =
                 rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
-            session.finish(interrupt.signal().map(|_| PATIENCE));
+            session.finish(interrupt).await;
             ended.exit_code
         }
-        Err(failure) => session.end(Err(failure), None),
+        Err(failure) => {
+            let session = Session::new(&id, global, verbose, Redactor::default());
+            session.end(Err(failure), interrupt).await
+        }
     }
+}
+
+/// What there is to go back to, and the variables of it, which no event may show.
+async fn rollback_of(
+    global: &Global,
+    repo: &str,
+) -> Result<(Engine, Repository, Vec<(String, String)>)> {
+    let (engine, repository) = deployed(global, repo).await?;
+    let mut secrets = Vec::new();
+    for container in upkeep::containers(&engine, &repository).await? {
+        secrets.extend(engine.variables(&container.id).await?);
+    }
+    Ok((engine, repository, secrets))
 }
 
 async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
@@ -199,7 +226,7 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
         Ok(plan) => plan,
         Err(failure) => {
             let session = Session::new("", global, verbose, Redactor::default());
-            return session.end(Err(failure), None);
+            return session.end(Err(failure), interrupt).await;
         }
     };
     let session = Session::new(&plan.id, global, verbose, Redactor::new(plan.secrets()));
@@ -221,7 +248,7 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
             session.emitter.warn(failure.to_string(), failure.hint);
         }
     }
-    session.finish(interrupt.signal().map(|_| PATIENCE));
+    session.finish(interrupt).await;
     deployed.exit_code
 }
 
@@ -244,7 +271,7 @@ async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Int
         };
         Ok((engine, chosen, options))
     };
-    let found: Result<_> = found.await;
+    let found: Result<_> = interrupt.or(found).await;
     let id = match &found {
         Ok((
             _,
@@ -263,7 +290,7 @@ async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Int
         }
         Err(failure) => Err(failure),
     };
-    session.end(result, interrupt.signal().map(|_| PATIENCE))
+    session.end(result, interrupt).await
 }
 
 /// sdp's containers: those of a repository, or all.
@@ -272,9 +299,7 @@ async fn containers(
     repository: Option<&Repository>,
 ) -> Result<(Engine, Vec<Container>)> {
     let engine = Engine::connect(global.host.as_deref())?;
-    let containers = engine
-        .containers(repository.map(|repository| repository.name.as_str()))
-        .await?;
+    let containers = engine.containers().await?;
     let containers = match repository {
         Some(repository) => status::select(containers, repository)?,
         None => containers,
@@ -322,24 +347,30 @@ impl Session {
     }
 
     /// Tells how the command ended, and returns its exit code.
-    fn end(self, result: Result<(), Failure>, patience: Option<Duration>) -> u8 {
+    async fn end(self, result: Result<(), Failure>, interrupt: &Interrupt) -> u8 {
         let code = match result {
             Ok(()) => 0,
             Err(failure) => {
                 let exit_code = failure.exit_code();
-                self.emitter.emit(Event::Aborted {
-                    exit_code,
-                    problem: failure.problem(),
-                });
+                let problem = failure.problem();
+                self.emitter.emit(Event::Aborted { exit_code, problem });
                 exit_code
             }
         };
-        self.finish(patience);
+        self.finish(interrupt).await;
         code
     }
 
-    fn finish(self, patience: Option<Duration>) {
+    /// Waits until everything is written; after a signal, not much longer.
+    async fn finish(self, interrupt: &Interrupt) {
         drop(self.emitter);
-        self.report.finish(patience);
+        let report = self.report;
+        let mut written = tokio::task::spawn_blocking(move || report.finish());
+        tokio::select! {
+            _ = &mut written => {}
+            _ = interrupt.cancelled() => {
+                tokio::time::timeout(PATIENCE, written).await.ok();
+            }
+        }
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use crate::engine::{Engine, LogOptions};
+use crate::engine::{Container, Engine, LogOptions};
 use crate::event::Emitter;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 
 /// How often a container between two attempts is looked at.
@@ -81,19 +81,16 @@ pub async fn logs(
 ///
 /// # Errors
 /// `not_deployed`.
-pub fn choose<'a>(
-    containers: &'a [crate::engine::Container],
-    repository: &str,
-) -> Result<&'a crate::engine::Container> {
-    containers
-        .iter()
-        .find(|container| container.running)
-        .or(containers.first())
-        .ok_or_else(|| {
-            Failure::new(
-                Code::NotDeployed,
-                format!("nothing of `{repository}` is deployed here"),
-            )
-            .hint("`sdp status` lists what is")
-        })
+pub fn choose<'a>(containers: &'a [Container], repository: &str) -> Result<&'a Container> {
+    let canary = |container: &&Container| {
+        container
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.canary)
+    };
+    let mut own = containers.iter().filter(|container| !canary(container));
+    let newest = own.clone().next();
+    own.find(|container| container.running)
+        .or(newest)
+        .ok_or_else(|| Failure::not_deployed(repository))
 }

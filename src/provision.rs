@@ -50,6 +50,17 @@ impl Provision {
         Ok(())
     }
 
+    /// Waits until the image is known.
+    ///
+    /// # Errors
+    /// `image_missing`.
+    pub async fn arrive(&mut self) -> Result<()> {
+        if self.image.is_none() {
+            self.image = Some(self.join().await?);
+        }
+        Ok(())
+    }
+
     /// The image, if it is there by now.
     pub fn known(&self) -> Option<&Image> {
         self.image.as_ref()

@@ -1,12 +1,12 @@
 //! `sdp deploy --dry-run`: the whole plan, with nothing touched on disk or engine.
 
-use crate::engine::{BUILTIN, Container, Engine, shared_host_port};
+use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port};
 use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::Git;
 use crate::golang::{Target, Toolchain};
 use crate::handover;
-use crate::plan::{Mount, Plan, Publish};
+use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact;
 use crate::release;
 use crate::run::{self, Ending, Run};
@@ -71,10 +71,12 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         .as_ref()
         .map_or(wanted, |image| &image.reference)
         .clone();
-    let image = match (&image, wanted.as_str()) {
-        (Some(_), _) => format!("{wanted}, which is there"),
-        (None, BUILTIN) => "the built-in image, imported first".to_owned(),
-        (None, _) => format!("{wanted}, pulled first"),
+    let image = match (&image, plan.container.pull) {
+        (Some(_), _) if wanted == BUILTIN => "the built-in image, which is there".to_owned(),
+        (None, _) if wanted == BUILTIN => "the built-in image, imported first".to_owned(),
+        (None, Pull::Never) => return Err(missing_image(wanted, None)),
+        (Some(_), Pull::Missing | Pull::Never) => format!("{wanted}, which is there"),
+        (_, Pull::Always) | (None, Pull::Missing) => format!("{wanted}, pulled first"),
     };
     say(
         Stage::Start,

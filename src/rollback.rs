@@ -68,6 +68,14 @@ async fn hand_over(
     if let Some(running) = serving.iter().find(|running| running.id == container.id) {
         return Ok(Ending::Unchanged(Box::new(running.clone())));
     }
+    if identity.release == identity.path && !matches!(goal, Goal::Last) {
+        let message = format!(
+            "`{}` ran from the live checkout (`--mount checkout`), of which no release was kept",
+            container.name
+        );
+        return Err(Failure::new(Code::NoRelease, message)
+            .hint("`sdp deploy` with `--branch` builds what you want to go back to"));
+    }
     if !identity.release.is_dir() {
         let message = format!("the release `{}` is gone", identity.release.display());
         return Err(Failure::new(Code::NoRelease, message).hint(others(&containers)));
@@ -75,7 +83,7 @@ async fn hand_over(
     let details = engine
         .inspect(&container.id)
         .await?
-        .ok_or_else(|| not_deployed(repository))?;
+        .ok_or_else(|| Failure::not_deployed(&repository.name))?;
     let port = identity.port;
     let incoming = Incoming::Kept {
         container,
@@ -144,7 +152,7 @@ async fn choose(
         return Ok((container, identity));
     }
     if containers.is_empty() {
-        return Err(not_deployed(repository));
+        return Err(Failure::not_deployed(&repository.name));
     }
     let message = match goal {
         Goal::Deployment(id) => format!("there is no release `{id}` of `{}`", repository.name),
@@ -169,14 +177,6 @@ fn others(containers: &[Container]) -> String {
         [] => "`sdp deploy` makes a new one".to_owned(),
         ids => format!("`--to ID` takes one of {}", ids.join(", ")),
     }
-}
-
-fn not_deployed(repository: &Repository) -> Failure {
-    Failure::new(
-        Code::NotDeployed,
-        format!("nothing of `{}` is deployed here", repository.name),
-    )
-    .hint("`sdp status` lists what is")
 }
 
 impl Run<'_> {

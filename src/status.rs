@@ -133,8 +133,8 @@ fn releases(containers: &[Container], of: &Identity) -> Vec<Kept> {
         .collect()
 }
 
-/// The containers that a repository on the command line stands for: those of its checkout, else
-/// those of its name, if that is one service only.
+/// The containers that a repository on the command line stands for: those of its checkout; of a bare
+/// name or a URL else those of that name, if that is one service only.
 ///
 /// # Errors
 /// `usage`, where the name stands for several.
@@ -144,6 +144,16 @@ pub fn select(containers: Vec<Container>, repository: &Repository) -> Result<Vec
     if containers.iter().any(of_checkout) {
         return Ok(containers.into_iter().filter(of_checkout).collect());
     }
+    if repository.by_path {
+        return Ok(Vec::new());
+    }
+    let named = |container: &Container| {
+        container
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.repository == repository.name)
+    };
+    let containers: Vec<Container> = containers.into_iter().filter(named).collect();
     let mut paths: Vec<PathBuf> = containers.iter().filter_map(path).collect();
     paths.sort();
     paths.dedup();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::engine::{Container, Engine};
 use crate::event::{Emitter, Event, Past};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::plan::Repository;
 use crate::release::{Store, history};
 use crate::upkeep;
@@ -35,8 +35,10 @@ pub async fn stop(
         .iter()
         .filter(|container| container.running)
         .collect();
-    if let ([], [newest, ..]) = (running.as_slice(), containers.as_slice()) {
-        stopped(newest, None);
+    match (running.as_slice(), containers.as_slice()) {
+        ([], []) => return Err(Failure::not_deployed(&repository.name)),
+        ([], [newest, ..]) => stopped(newest, None),
+        _ => {}
     }
     for container in running {
         let (at, begun) = (Timestamp::now(), Instant::now());

@@ -14,7 +14,8 @@ use crate::release::{Store, Underway};
 /// # Errors
 /// Those of any call to the engine.
 pub async fn containers(engine: &Engine, repository: &Repository) -> Result<Vec<Container>> {
-    let mut containers = engine.containers(Some(&repository.name)).await?;
+    // By its path alone: the name of a checkout depends on how it was named.
+    let mut containers = engine.containers().await?;
     containers.retain(|container| {
         container
             .identity
@@ -59,14 +60,18 @@ pub async fn recover(
 ) -> Result<Vec<Container>> {
     let found = containers(engine, repository).await?;
     let mut done = Vec::new();
-    if let Some(underway) = store.underway() {
-        settle(engine, &underway, &found, &mut done).await?;
-    }
+    let settled = match store.underway() {
+        Some(underway) => settle(engine, &underway, &found, &mut done).await?,
+        None => true,
+    };
     for container in found.iter().filter(|container| is_leftover(container)) {
         engine.remove(&container.id).await?;
         done.push(format!("removed {}", container.name));
     }
-    store.end()?;
+    // A former container that does not come back now is tried again by the next command.
+    if settled {
+        store.end()?;
+    }
     if store.sweep()? > 0 {
         done.push("removed a half-written release".to_owned());
     }
@@ -85,7 +90,7 @@ async fn settle(
     underway: &Underway,
     found: &[Container],
     done: &mut Vec<String>,
-) -> Result<()> {
+) -> Result<bool> {
     let of = |name: &String| found.iter().find(|container| container.name == *name);
     let formers: Vec<&Container> = underway.formers.iter().filter_map(of).collect();
     let incoming = of(&underway.incoming);
@@ -100,7 +105,7 @@ async fn settle(
             engine.stop(&former.id, identity.stop_timeout).await?;
             done.push(format!("stopped {}", former.name));
         }
-        return Ok(());
+        return Ok(true);
     }
     if let Some(incoming) = incoming {
         match &incoming.identity {
@@ -111,15 +116,17 @@ async fn settle(
         }
         done.push(format!("took {} back", incoming.name));
     }
+    let mut settled = true;
     for former in formers.iter().filter(|former| !former.running) {
         match revive(engine, former).await {
             Ok(()) => done.push(format!("started {} again", former.name)),
             Err(failure) => {
+                settled = false;
                 done.push(format!("could not start {} again ({failure})", former.name));
             }
         }
     }
-    Ok(())
+    Ok(settled)
 }
 
 /// A canary, or a container that was created but never started.
@@ -177,6 +184,14 @@ pub async fn retire(
             cleared.containers.push(container.name);
         }
     }
+    // Of another path, if the checkout was moved; its release is still mounted.
+    let others = engine.containers().await?;
+    kept.extend(
+        others
+            .iter()
+            .filter(|other| other.running)
+            .filter_map(deployment),
+    );
     for id in store.list()? {
         if !kept.contains(&id) {
             cleared.freed += if pretend {

@@ -42,7 +42,7 @@ pub struct Container {
     pub running: bool,
     /// The engine's word: `running`, `exited`, `created`, `restarting`, …
     pub state: String,
-    /// Unix seconds.
+    /// Unix nanoseconds for sdp's own containers, whole seconds of them for others.
     pub created: i64,
     pub bindings: Vec<Binding>,
     /// The names of the networks that it is on.
@@ -76,17 +76,16 @@ pub struct Details {
 }
 
 impl Engine {
-    /// sdp's containers, newest first: all of them, or one repository's.
+    /// sdp's containers, newest first.
     ///
     /// # Errors
     /// Those of any call to the engine.
-    pub async fn containers(&self, repository: Option<&str>) -> Result<Vec<Container>> {
-        let label = repository.map_or_else(
-            || REPOSITORY.to_owned(),
-            |repository| format!("{REPOSITORY}={repository}"),
-        );
-        self.list(HashMap::from([("label", vec![label])]), true)
-            .await
+    pub async fn containers(&self) -> Result<Vec<Container>> {
+        self.list(
+            HashMap::from([("label", vec![REPOSITORY.to_owned()])]),
+            true,
+        )
+        .await
     }
 
     /// Every running container of the host, sdp's or not.
@@ -188,7 +187,7 @@ impl Engine {
     /// # Errors
     /// Those of any call to the engine.
     pub async fn stop(&self, id: &str, timeout: Duration) -> Result<()> {
-        let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(spec::whole_seconds(timeout)).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         let docker = self
             .docker
@@ -228,6 +227,36 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// The variables that a container was given.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn variables(&self, id: &str) -> Result<Vec<(String, String)>> {
+        let found = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => {
+                return Err(self.failure(format_args!("inspect the container `{id}`"), error));
+            }
+        };
+        let env = found
+            .config
+            .and_then(|config| config.env)
+            .unwrap_or_default();
+        let pairs = env.iter().filter_map(|pair| pair.split_once('='));
+        // Every image sets it, and masking it would take paths out of messages.
+        let pairs = pairs.filter(|(name, _)| *name != "PATH");
+        Ok(pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
     }
 
     /// Describes a container. `None`: there is no such one.
@@ -284,6 +313,14 @@ impl Engine {
 impl From<ContainerSummary> for Container {
     fn from(listed: ContainerSummary) -> Container {
         let state = listed.state.unwrap_or(ContainerSummaryStateEnum::EMPTY);
+        let identity = listed.labels.as_ref().and_then(Identity::from_labels);
+        let created = match &identity {
+            Some(identity) if identity.created > 0 => identity.created,
+            _ => listed
+                .created
+                .unwrap_or_default()
+                .saturating_mul(1_000_000_000),
+        };
         let networks = listed
             .network_settings
             .and_then(|settings| settings.networks);
@@ -311,7 +348,7 @@ impl From<ContainerSummary> for Container {
         Container {
             id: listed.id.unwrap_or_default(),
             name: name.trim_start_matches('/').to_owned(),
-            identity: listed.labels.as_ref().and_then(Identity::from_labels),
+            identity,
             running: matches!(
                 state,
                 ContainerSummaryStateEnum::RUNNING
@@ -319,7 +356,7 @@ impl From<ContainerSummary> for Container {
                     | ContainerSummaryStateEnum::PAUSED
             ),
             state: state.to_string(),
-            created: listed.created.unwrap_or_default(),
+            created,
             bindings: bindings.collect(),
             networks: networks.into_keys().collect(),
         }

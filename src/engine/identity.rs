@@ -18,6 +18,7 @@ const HEALTH_TIMEOUT: &str = "sdp.health-timeout-ms";
 const SETTLE: &str = "sdp.settle-ms";
 const STOP_TIMEOUT: &str = "sdp.stop-timeout-ms";
 const SETTINGS: &str = "sdp.settings";
+const CREATED: &str = "sdp.created-ns";
 pub(super) const CANARY: &str = "sdp.canary";
 
 /// What a container's labels say: whose it is and what it runs.
@@ -37,6 +38,8 @@ pub struct Identity {
     pub health: Health,
     /// How long it may take to stop.
     pub stop_timeout: Duration,
+    /// When it was made, in Unix nanoseconds; the engine lists whole seconds, which tie.
+    pub created: i64,
     /// A digest of all that makes the container beside its commit.
     pub settings: String,
     /// A trial run of a release without host ports; never what serves.
@@ -55,6 +58,7 @@ impl Identity {
             (RELEASE.to_owned(), path(&self.release)),
             (PORT.to_owned(), self.port.to_string()),
             (SETTINGS.to_owned(), self.settings.clone()),
+            (CREATED.to_owned(), self.created.to_string()),
             (
                 HEALTH_TIMEOUT.to_owned(),
                 self.health.timeout.as_millis().to_string(),
@@ -94,6 +98,7 @@ impl Identity {
                 timeout: millis(HEALTH_TIMEOUT, Duration::from_secs(30)),
                 settle: millis(SETTLE, Duration::from_secs(2)),
             },
+            created: label(CREATED).parse().unwrap_or_default(),
             settings: label(SETTINGS),
             stop_timeout: millis(STOP_TIMEOUT, Duration::from_secs(10)),
             canary: labels.contains_key(CANARY),

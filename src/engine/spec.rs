@@ -1,6 +1,7 @@
 //! What a container is to be like, in the engine's terms.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, HostConfig, Mount, MountType, PortBinding,
@@ -79,7 +80,7 @@ impl Spec {
             working_dir: Some("/src".to_owned()),
             exposed_ports: Some(exposed),
             labels: Some(labels),
-            stop_timeout: i64::try_from(self.identity.stop_timeout.as_secs()).ok(),
+            stop_timeout: i64::try_from(whole_seconds(self.identity.stop_timeout)).ok(),
             host_config: Some(HostConfig {
                 // `binds` would create a missing source as an empty directory.
                 mounts: Some(mounts),
@@ -115,6 +116,11 @@ pub(super) fn canary_body(found: ContainerInspectResponse) -> ContainerCreateBod
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// The engine counts in seconds; a part of one is not none.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 fn restart_policy(restart: bool) -> RestartPolicy {

@@ -97,6 +97,9 @@ impl Volume {
     }
 }
 
+/// Beyond that nobody waits, and sums of times overflow.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+
 /// A duration such as `30s`, `1m 30s` or `500ms`.
 ///
 /// # Errors
@@ -105,6 +108,7 @@ pub fn duration(flag: &str, text: &str) -> Result<Duration> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| *duration <= LONGEST)
         .ok_or_else(|| {
             usage(
                 format!("`{flag} {text}` is no duration"),

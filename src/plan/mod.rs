@@ -3,6 +3,7 @@
 mod arguments;
 
 use std::env;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Repository {
     pub path: PathBuf,
     /// Where to clone from, if there is no checkout yet.
     pub url: Option<String>,
+    /// It was named by a path, which means this checkout and no other of the same name.
+    pub by_path: bool,
 }
 
 /// How to build.
@@ -100,6 +103,21 @@ pub struct Volume {
     pub source: String,
     pub target: String,
     pub read_only: bool,
+}
+
+impl Publish {
+    /// Whether both want the same port of the host.
+    pub fn collides(&self, other: &Publish) -> bool {
+        let address = |publish: &Publish| {
+            let ip = publish.ip.as_ref().and_then(|ip| ip.parse::<IpAddr>().ok());
+            ip.filter(|ip| !ip.is_unspecified())
+        };
+        self.host.is_some()
+            && (self.host, self.protocol) == (other.host, other.protocol)
+            && (address(self).is_none()
+                || address(other).is_none()
+                || address(self) == address(other))
+    }
 }
 
 impl Plan {
@@ -187,6 +205,8 @@ impl Repository {
             ));
         }
         let repo_is_url = is_url(repo);
+        let by_path = path.is_some() || repo.contains('/') || repo == "." || repo == "..";
+        let by_path = by_path && !repo_is_url;
         let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
         let path = match path {
             Some(path) => path.to_owned(),
@@ -210,7 +230,13 @@ impl Repository {
         } else {
             name_of(&path.to_string_lossy())?
         };
-        Ok(Repository { name, path, url })
+        let url = url.map(|url| absolute_url(&url));
+        Ok(Repository {
+            name,
+            path,
+            url,
+            by_path,
+        })
     }
 }
 
@@ -224,6 +250,14 @@ pub fn fresh_id() -> String {
 
 fn is_url(text: &str) -> bool {
     text.contains("://") || scp_like(text).is_some()
+}
+
+/// A path is a URL, too; relative to where sdp was started, not to the checkout.
+fn absolute_url(url: &str) -> String {
+    match std::path::absolute(url) {
+        Ok(path) if !is_url(url) => path.to_string_lossy().into_owned(),
+        _ => url.to_owned(),
+    }
 }
 
 /// The path without symbolic links, as far as it exists; the same before and after a clone.

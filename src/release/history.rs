@@ -35,8 +35,8 @@ impl Store {
 /// `permission_denied` and the like; that there is none is no error.
 pub fn read(checkout: &std::path::Path) -> Result<Vec<Past>> {
     let path = checkout.join(super::DIRECTORY).join(FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text
+    match std::fs::read(&path) {
+        Ok(text) => Ok(String::from_utf8_lossy(&text)
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()),

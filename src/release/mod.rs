@@ -127,8 +127,15 @@ impl Store {
         if repository.path.join(DIRECTORY).is_dir() {
             return Store::lock(&repository.path, what);
         }
-        let message = format!("nothing of `{}` is deployed here", repository.name);
-        Err(Failure::new(Code::NotDeployed, message).hint("`sdp status` lists what is"))
+        if repository.path.is_dir() {
+            return Err(Failure::not_deployed(&repository.name));
+        }
+        let message = format!(
+            "there is no checkout at `{}` any more",
+            repository.path.display()
+        );
+        Err(Failure::new(Code::NotDeployed, message)
+            .hint("`sdp status` shows its container; `docker stop` and `docker rm` take that away"))
     }
 
     /// Takes the lock, and waits for it up to `wait`.

@@ -70,6 +70,7 @@ pub fn prepare(
             port: plan.container.port,
             health: plan.health.clone(),
             stop_timeout: plan.container.stop_timeout,
+            created: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default(),
             settings,
             canary: false,
         },
