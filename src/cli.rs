@@ -421,3 +421,36 @@ Examples:
 pub struct Completions {
     pub shell: Shell,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_flag_is_in_the_readme() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.clone().debug_assert();
+        let readme = include_str!("../README.md");
+        for command in cli.get_subcommands() {
+            for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
+                let known = readme.contains(&format!("--{flag}"));
+                assert!(
+                    known || flag == "help",
+                    "--{flag} of {}",
+                    command.get_name()
+                );
+            }
+            for variable in command.get_arguments().filter_map(clap::Arg::get_env) {
+                let variable = variable.to_string_lossy();
+                assert!(
+                    readme.contains(&*variable),
+                    "{variable} of {}",
+                    command.get_name()
+                );
+            }
+        }
+    }
+}
