@@ -278,8 +278,8 @@ impl Store {
 
     /// Writes a release: the checkout's tracked files, those that `include` matches, and the program.
     ///
-    /// A file whose size, mode and time are those of the newest release's is a hard link to it:
-    /// git gives a changed file a new time, and nobody writes into a release.
+    /// A file whose size, mode and time, or content, are those of the newest release's is a hard link
+    /// to it: nobody writes into a release.
     ///
     /// # Errors
     /// `disk_full`, `permission_denied`, `start_failed`.

@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use super::io;
 use crate::failure::{Code, Failure, Result};
 use crate::git;
+
+/// How much of two files is compared at once.
+const PIECE: usize = 64 * 1024;
 
 /// Fills one release directory.
 pub(super) struct Writer<'a> {
@@ -65,10 +69,9 @@ impl<'a> Writer<'a> {
             && fs::symlink_metadata(&former).is_ok_and(|former| {
                 former.is_file()
                     && former.len() == attributes.len()
-                    && (former.mtime(), former.mtime_nsec())
-                        == (attributes.mtime(), attributes.mtime_nsec())
                     && former.mode() & 0o777 == mode
             })
+            && (same_time(&former, &attributes) || same_content(&former, source))
             && fs::hard_link(&former, &target).is_ok()
         {
             return Ok(());
@@ -107,5 +110,60 @@ impl<'a> Writer<'a> {
             .map_err(|error| io(format_args!("create `{}`", target.display()), error))?;
         self.directories.insert(path.to_owned());
         Ok(())
+    }
+}
+
+/// Git gives a changed file a new time, and copies keep it.
+fn same_time(former: &Path, attributes: &fs::Metadata) -> bool {
+    let time = |meta: &fs::Metadata| (meta.mtime(), meta.mtime_nsec());
+    fs::symlink_metadata(former).is_ok_and(|former| time(&former) == time(attributes))
+}
+
+/// Go gives the program a new time with each build, changed or not.
+fn same_content(one: &Path, other: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (File::open(one), File::open(other)) else {
+        return false;
+    };
+    let mut one = BufReader::with_capacity(PIECE, one);
+    let mut other = BufReader::with_capacity(PIECE, other);
+    loop {
+        let (Ok(a), Ok(b)) = (one.fill_buf(), other.fill_buf()) else {
+            return false;
+        };
+        let length = a.len().min(b.len());
+        if a[..length] != b[..length] {
+            return false;
+        }
+        if length == 0 {
+            return a.is_empty() && b.is_empty();
+        }
+        one.consume(length);
+        other.consume(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn contents_are_compared_to_the_last_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let long = vec![7; 3 * PIECE + 1];
+        let mut other = long.clone();
+        other[3 * PIECE] = 8;
+        let one = write("one", &long);
+        assert!(same_content(&one, &write("same", &long)));
+        assert!(!same_content(&one, &write("other", &other)));
+        assert!(!same_content(&one, &write("shorter", &long[1..])));
+        assert!(!same_content(&one, &dir.path().join("none")));
+        assert!(same_content(&write("a", b""), &write("b", b"")));
     }
 }
