@@ -33,9 +33,11 @@ pub enum Incoming {
     },
 }
 
-/// How long a call to the engine is waited for when there is reason not to: after a signal, and when
-/// things are taken back.
+/// How long a call to the engine is still waited for after a signal.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long each call may take when things are taken back, perhaps because the engine is stuck.
+const WAY_BACK: Duration = Duration::from_secs(20);
 
 /// What is left of a hand-over that worked.
 #[derive(Debug)]
@@ -362,7 +364,7 @@ impl<'a> Handover<'a> {
         // What runs by then may look well, but it was told to be a failure.
         self.store.begin(&self.underway(true)).ok();
         self.see_off().await.ok();
-        let engine = self.engine.impatient(GRACE);
+        let engine = self.engine.impatient(WAY_BACK);
         let mut undone = self.remove_created(&engine).await;
         let mut outcome = failure;
         for former in self.stopped.iter().rev() {

@@ -4,7 +4,8 @@
 //!
 //! - `cli`: the command line as clap sees it, `plan`: the same as a validated plan
 //! - `report`: events as bars, lines or JSON
-//! - `deploy`: the pipeline; `logs`, `status`, `stop`: the other commands
+//! - `deploy`: the pipeline, `rehearse`: the same without doing it; `rollback`, `stop`, `logs`, `status`,
+//!   `prune`: the other commands; `run`: what a deployment and a rollback have in common
 //! - `stage`: one function per stage, each taking what the former one made
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
