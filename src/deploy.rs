@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{BUILTIN, Container, Engine, Image, Spec, missing_image};
+use crate::engine::{BUILTIN, Container, Engine, Image, Platform, Spec, missing_image};
 use crate::event::{Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
@@ -49,14 +49,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     url_to_clone(plan)?;
 
     // All that can be known before anything is touched.
-    let checks = async {
-        tokio::try_join!(
-            engine.platform(),
-            engine.image(&plan.container.image),
-            Toolchain::find(plan.build.go.as_deref()),
-        )
-    };
-    let (platform, image, toolchain) = run.interrupt.or(checks).await?;
+    let (platform, image, toolchain) = check_host(run, plan, engine).await?;
     if image.is_none() && plan.container.pull == Pull::Never && plan.container.image != BUILTIN {
         return Err(missing_image(&plan.container.image, None));
     }
@@ -111,13 +104,10 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     run.commit = Some(pulled.commit.clone());
     image.fail_early().await?;
     if plan.if_changed {
-        run.interrupt.or(image.arrive()).await?;
-    }
-    if plan.if_changed
-        && let Some(image) = image.known()
-        && let Some(same) = unchanged(engine, plan, &toolchain, image, &pulled, &formers).await
-    {
-        return Ok(Ending::Unchanged(Box::new(same)));
+        let image = run.interrupt.or(image.arrive()).await?;
+        if let Some(same) = unchanged(engine, plan, &toolchain, &image, &pulled, &formers).await {
+            return Ok(Ending::Unchanged(Box::new(same)));
+        }
     }
 
     let output = store.binary(&plan.repository.name);
@@ -148,6 +138,25 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         run.emitter.warn(failure.to_string(), failure.hint);
     }
     ending
+}
+
+/// Is the host ready: the engine answers, the image is there or not, go runs.
+///
+/// # Errors
+/// `engine_unreachable` and the like, `go_missing`, or the interruption.
+pub async fn check_host(
+    run: &Run<'_>,
+    plan: &Plan,
+    engine: &Engine,
+) -> Result<(Platform, Option<Image>, Toolchain)> {
+    let checks = async {
+        tokio::try_join!(
+            engine.platform(),
+            engine.image(&plan.container.image),
+            Toolchain::find(plan.build.go.as_deref()),
+        )
+    };
+    run.interrupt.or(checks).await
 }
 
 /// What git and go have made.

@@ -45,25 +45,21 @@ impl Provision {
     /// `image_missing`.
     pub async fn fail_early(&mut self) -> Result<()> {
         if self.task.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.image = Some(self.join().await?);
+            self.arrive().await?;
         }
         Ok(())
     }
 
-    /// Waits until the image is known.
+    /// Waits until the image is known; it can still be waited for afterwards.
     ///
     /// # Errors
     /// `image_missing`.
-    pub async fn arrive(&mut self) -> Result<()> {
-        if self.image.is_none() {
-            self.image = Some(self.join().await?);
-        }
-        Ok(())
-    }
-
-    /// The image, if it is there by now.
-    pub fn known(&self) -> Option<&Image> {
-        self.image.as_ref()
+    pub async fn arrive(&mut self) -> Result<Image> {
+        let image = match self.image.take() {
+            Some(image) => image,
+            None => self.join().await?,
+        };
+        Ok(self.image.insert(image).clone())
     }
 
     /// Waits for the image, and tells how much of it has come.

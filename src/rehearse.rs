@@ -4,7 +4,7 @@ use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port}
 use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::Git;
-use crate::golang::{Target, Toolchain};
+use crate::golang::Target;
 use crate::handover;
 use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact;
@@ -21,11 +21,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     let emitter = run.emitter;
     let say = |stage, line: String| emitter.emit(Event::Planned { stage, line });
     let url = deploy::url_to_clone(plan)?;
-    let (platform, image, toolchain) = tokio::try_join!(
-        engine.platform(),
-        engine.image(&plan.container.image),
-        Toolchain::find(plan.build.go.as_deref()),
-    )?;
+    let (platform, image, toolchain) = deploy::check_host(run, plan, engine).await?;
     let containers = upkeep::containers(engine, &plan.repository).await?;
     let formers = run::serving(&containers);
     let running = engine.running_containers().await?;

@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::Repository;
 use crate::release::Store;
 use crate::run::{self, Ended, Ending, Run};
+use crate::stage::{health, start};
 use crate::upkeep;
 
 /// What to go back to.
@@ -93,13 +94,13 @@ async fn hand_over(
     let mut handover = Handover::new(engine, &store, run.interrupt, incoming, serving);
     let started = run
         .stage(Stage::Start, async |cx| {
-            handover.start(canary, &cx.events).await
+            start::start(&cx, &mut handover, canary).await
         })
         .await;
     let handed = match started {
         Ok(started) => {
             run.stage(Stage::Health, async |cx| {
-                handover.finish(started, &cx.events).await
+                health::health(&cx, &mut handover, started).await
             })
             .await
         }

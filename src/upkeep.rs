@@ -14,15 +14,17 @@ use crate::release::{Store, Underway};
 /// # Errors
 /// Those of any call to the engine.
 pub async fn containers(engine: &Engine, repository: &Repository) -> Result<Vec<Container>> {
-    // By its path alone: the name of a checkout depends on how it was named.
     let mut containers = engine.containers().await?;
-    containers.retain(|container| {
-        container
-            .identity
-            .as_ref()
-            .is_some_and(|identity| identity.path == repository.path)
-    });
+    containers.retain(|container| is_of(container, repository));
     Ok(containers)
+}
+
+/// By its path alone: the name of a checkout depends on how it was named.
+fn is_of(container: &Container, repository: &Repository) -> bool {
+    container
+        .identity
+        .as_ref()
+        .is_some_and(|identity| identity.path == repository.path)
 }
 
 /// Those of the containers that do not run, the one that ran last first: after a rollback the newest
@@ -160,7 +162,11 @@ pub async fn retire(
     pretend: bool,
 ) -> Result<Cleared> {
     let mut cleared = Cleared::default();
-    let found = containers(engine, repository).await?;
+    let (found, others): (Vec<_>, Vec<_>) = engine
+        .containers()
+        .await?
+        .into_iter()
+        .partition(|container| is_of(container, repository));
     let deployment = |container: &Container| {
         container
             .identity
@@ -185,7 +191,6 @@ pub async fn retire(
         }
     }
     // Of another path, if the checkout was moved; its release is still mounted.
-    let others = engine.containers().await?;
     kept.extend(
         others
             .iter()

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, PortMap};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
+    PortMap,
+};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
@@ -234,22 +237,9 @@ impl Engine {
     /// # Errors
     /// Those of any call to the engine.
     pub async fn variables(&self, id: &str) -> Result<Vec<(String, String)>> {
-        let found = self
-            .docker
-            .inspect_container(id, None::<InspectContainerOptions>)
-            .await;
-        let found = match found {
-            Ok(found) => found,
-            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
-                return Ok(Vec::new());
-            }
-            Err(error) => {
-                return Err(self.failure(format_args!("inspect the container `{id}`"), error));
-            }
-        };
+        let found = self.found(id).await?;
         let env = found
-            .config
-            .and_then(|config| config.env)
+            .and_then(|found| found.config?.env)
             .unwrap_or_default();
         let pairs = env.iter().filter_map(|pair| pair.split_once('='));
         // Every image sets it, and masking it would take paths out of messages.
@@ -259,23 +249,24 @@ impl Engine {
             .collect())
     }
 
+    async fn found(&self, id: &str) -> Result<Option<ContainerInspectResponse>> {
+        let options = None::<InspectContainerOptions>;
+        match self.docker.inspect_container(id, options).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
+                Ok(None)
+            }
+            Err(error) => Err(self.failure(format_args!("inspect the container `{id}`"), error)),
+        }
+    }
+
     /// Describes a container. `None`: there is no such one.
     ///
     /// # Errors
     /// Those of any call to the engine.
     pub async fn inspect(&self, id: &str) -> Result<Option<Details>> {
-        let found = match self
-            .docker
-            .inspect_container(id, None::<InspectContainerOptions>)
-            .await
-        {
-            Ok(found) => found,
-            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
-                return Ok(None);
-            }
-            Err(error) => {
-                return Err(self.failure(format_args!("inspect the container `{id}`"), error));
-            }
+        let Some(found) = self.found(id).await? else {
+            return Ok(None);
         };
         let state = found.state.unwrap_or_default();
         let network = found.network_settings.unwrap_or_default();
@@ -375,18 +366,6 @@ impl Binding {
         );
         format!("{ip}:{}->{}/{}", self.host, self.port, self.protocol)
     }
-
-    fn claims(&self, publish: &Publish) -> bool {
-        let theirs = self.ip.filter(|ip| !ip.is_unspecified());
-        let ours = publish
-            .ip
-            .as_ref()
-            .and_then(|ip| ip.parse::<IpAddr>().ok())
-            .filter(|ip| !ip.is_unspecified());
-        publish.host == Some(self.host)
-            && publish.protocol == self.protocol
-            && (theirs.is_none() || ours.is_none() || theirs == ours)
-    }
 }
 
 /// The first port of the host that `container` holds and `publish` asks for.
@@ -397,7 +376,7 @@ pub fn shared_host_port(container: &Container, publish: &[Publish]) -> Option<u1
             container
                 .bindings
                 .iter()
-                .any(|binding| binding.claims(publish))
+                .any(|binding| publish.wants(binding.ip, binding.host, &binding.protocol))
         })
         .and_then(|publish| publish.host)
 }

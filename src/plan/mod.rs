@@ -108,15 +108,22 @@ pub struct Volume {
 impl Publish {
     /// Whether both want the same port of the host.
     pub fn collides(&self, other: &Publish) -> bool {
-        let address = |publish: &Publish| {
-            let ip = publish.ip.as_ref().and_then(|ip| ip.parse::<IpAddr>().ok());
-            ip.filter(|ip| !ip.is_unspecified())
-        };
-        self.host.is_some()
-            && (self.host, self.protocol) == (other.host, other.protocol)
-            && (address(self).is_none()
-                || address(other).is_none()
-                || address(self) == address(other))
+        other
+            .host
+            .is_some_and(|host| self.wants(other.address(), host, other.protocol))
+    }
+
+    /// Whether it wants this port of the host; no address, or an unspecified one, means all of them.
+    pub fn wants(&self, ip: Option<IpAddr>, host: u16, protocol: &str) -> bool {
+        let specified = |ip: Option<IpAddr>| ip.filter(|ip| !ip.is_unspecified());
+        let (ours, theirs) = (specified(self.address()), specified(ip));
+        self.host == Some(host)
+            && self.protocol == protocol
+            && (ours.is_none() || theirs.is_none() || ours == theirs)
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        self.ip.as_ref().and_then(|ip| ip.parse().ok())
     }
 }
 
