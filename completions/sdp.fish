@@ -44,8 +44,14 @@ complete -c sdp -n "__fish_sdp_needs_command" -f -a "prune" -d 'Remove old relea
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "completions" -d 'Write the completions for a shell to standard output'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l tag -d 'The tag to deploy instead' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l commit -d 'The commit to deploy instead: its id, or the beginning of it' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l path -d 'Where the checkout is, or goes when it is cloned' -r -f -a "(__fish_complete_directories)"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l url -d 'Where to clone from when there is no checkout yet' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l depth -d 'Clone no more than the last N commits' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ssh-key -d 'The private key for ssh, and no other' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l git-token-file -d 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l git-timeout -d 'How long a transfer may make no progress' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l package -d 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l workdir -d 'The directory in the repository to build in, where the module is not at its root' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l tags -d 'Build tags, separated by commas' -r
@@ -76,7 +82,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'

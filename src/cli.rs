@@ -1,9 +1,13 @@
 //! The command line as clap sees it, and nothing else; [`crate::plan`] gives it meaning.
 #![allow(clippy::doc_markdown)] // these comments are the help's text
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::parser::ValueSource;
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
+};
 use clap_complete::Shell;
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
@@ -128,6 +132,14 @@ pub struct Source {
     #[arg(short, long, env = "SDP_BRANCH")]
     pub branch: Option<String>,
 
+    /// The tag to deploy instead
+    #[arg(long, env = "SDP_TAG")]
+    pub tag: Option<String>,
+
+    /// The commit to deploy instead: its id, or the beginning of it
+    #[arg(long, env = "SDP_COMMIT", value_name = "ID")]
+    pub commit: Option<String>,
+
     /// Where the checkout is, or goes when it is cloned
     #[arg(long, env = "SDP_PATH", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub path: Option<PathBuf>,
@@ -136,9 +148,51 @@ pub struct Source {
     #[arg(long, env = "SDP_URL", hide_env_values = true)]
     pub url: Option<String>,
 
-    /// Drop local changes to tracked files, and follow a rewritten branch
+    /// Drop local changes to tracked files, and follow a rewritten branch or a moved tag
     #[arg(long)]
     pub force: bool,
+
+    /// Clone no more than the last N commits
+    #[arg(long, env = "SDP_DEPTH", value_name = "N")]
+    pub depth: Option<NonZeroU32>,
+
+    /// The private key for ssh, and no other
+    #[arg(long, env = "SDP_SSH_KEY", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ssh_key: Option<PathBuf>,
+
+    /// A file with the password or token for http; else SDP_GIT_TOKEN, or what git has
+    #[arg(long, env = "SDP_GIT_TOKEN_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub git_token_file: Option<PathBuf>,
+
+    /// How long a transfer may make no progress
+    #[arg(
+        long,
+        env = "SDP_GIT_TIMEOUT",
+        default_value = "60s",
+        value_name = "DURATION"
+    )]
+    pub git_timeout: String,
+}
+
+impl Cli {
+    /// Parses the command line, or ends the process as clap does. A flag beats a variable, also
+    /// where they name different kinds of revision.
+    pub fn parse_arguments() -> Cli {
+        let matches = Cli::command().get_matches();
+        let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let (Command::Deploy(deploy), Some((_, matches))) =
+            (&mut cli.command, matches.subcommand())
+        {
+            let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+            if ["branch", "tag", "commit"].into_iter().any(is_flag) {
+                let source = &mut deploy.source;
+                source.branch = source.branch.take().filter(|_| is_flag("branch"));
+                source.tag = source.tag.take().filter(|_| is_flag("tag"));
+                source.commit = source.commit.take().filter(|_| is_flag("commit"));
+            }
+        }
+        cli
+    }
 }
 
 #[derive(Debug, Args)]

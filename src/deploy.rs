@@ -1,4 +1,4 @@
-//! `sdp deploy`: the pipeline, from a branch to a container that serves.
+//! `sdp deploy`: the pipeline, from a revision to a container that serves.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::engine::{BUILTIN, Container, Engine, Image, Platform, Spec, missing_image};
 use crate::event::{Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
-use crate::git::Git;
+use crate::git::{self, Git, Revision};
 use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
@@ -30,7 +30,8 @@ pub async fn deploy(
     interrupt: &Interrupt,
 ) -> Ended {
     let mut run = Run::begin("deploy", &plan.id, &plan.repository, emitter, interrupt);
-    run.branch.clone_from(&plan.branch);
+    let wanted = plan.source.revision.as_ref();
+    run.branch = wanted.and_then(Revision::name).map(str::to_owned);
     match Engine::connect(host) {
         Ok(engine) => {
             let result = if plan.dry_run {
@@ -68,10 +69,9 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
 
     let git = match url {
         Some(url) => {
-            let branch = plan.branch.as_deref();
             let cloned = run
                 .stage(Stage::Clone, async |cx| {
-                    fetch::clone(&cx, url, path, branch).await
+                    fetch::clone(&cx, &plan.source, url, path).await
                 })
                 .await;
             if cloned.is_err() {
@@ -84,11 +84,17 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         }
         None => open(plan)?,
     };
-    let branch = branch(plan, &git)?;
-    run.branch = Some(branch.clone());
+    let revision = revision(plan, &git)?;
+    run.branch = revision.name().map(str::to_owned);
+    if let Some(host) = git.tells_in_clear() {
+        run.emitter.warn(
+            format!("the token goes to `{host}` over plain http, where others can read it"),
+            Some("`--url https://...`".to_owned()),
+        );
+    }
     let fetched = run
         .stage(Stage::Fetch, async |cx| {
-            fetch::fetch(&cx, git, &branch).await
+            fetch::fetch(&cx, &plan.source, git, revision, plan.force).await
         })
         .await?;
     let checked_out = run
@@ -185,7 +191,7 @@ async fn replace(
             let image = image.wait(&cx).await?;
             let origin = Origin {
                 git: &pulled.git,
-                branch: &pulled.branch,
+                branch: pulled.revision.name(),
                 commit: &pulled.commit,
             };
             let settings = settings(plan, made.toolchain, &image);
@@ -283,7 +289,7 @@ async fn unchanged(
     let [former] = formers else { return None };
     let identity = former.identity.as_ref()?;
     let same = identity.commit == pulled.commit.id
-        && identity.branch == pulled.branch
+        && identity.branch.as_deref() == pulled.revision.name()
         && identity.settings == settings(plan, toolchain, image);
     let well = same && handover::examine(engine, former, identity).await.is_ok();
     well.then(|| former.clone())
@@ -325,22 +331,22 @@ fn check_id(plan: &Plan, store: &Store, containers: &[Container]) -> Result<()> 
     Ok(())
 }
 
-/// The branch to deploy: the one that is named, else the one that is checked out.
-pub fn branch(plan: &Plan, git: &Git) -> Result<String> {
-    if let Some(branch) = &plan.branch {
-        return Ok(branch.clone());
+/// What to deploy: what is named, else the branch that is checked out.
+pub fn revision(plan: &Plan, git: &Git) -> Result<Revision> {
+    if let Some(revision) = &plan.source.revision {
+        return Ok(revision.clone());
     }
-    git.current_branch()?.ok_or_else(|| {
+    git.current_branch()?.map(Revision::Branch).ok_or_else(|| {
         Failure::new(Code::Usage, "no branch is checked out, and none is named")
-            .hint("`--branch main` names one")
+            .hint("`--branch main`, `--tag NAME` or `--commit ID` says what to deploy")
     })
 }
 
 /// Opens the checkout, which must be one of the URL, if one is given.
 pub fn open(plan: &Plan) -> Result<Git> {
-    let git = Git::open(&plan.repository.path)?;
+    let git = Git::open(&plan.repository.path)?.with(&plan.source.credentials);
     match (&plan.repository.url, git.origin()) {
-        (Some(wanted), Some(origin)) if *wanted != origin => Err(Failure::new(
+        (Some(wanted), Some(origin)) if !git::is_same(wanted, &origin) => Err(Failure::new(
             Code::Usage,
             format!(
                 "`{}` is a checkout of `{}`, not of `{}`",

@@ -216,7 +216,8 @@ pub struct Service {
     /// How often the engine had to start it again.
     pub restarts: u64,
     pub deployment: String,
-    pub branch: String,
+    /// The branch or the tag; `None` if a commit was named.
+    pub branch: Option<String>,
     pub commit: Commit,
     pub container: Running,
     /// What one can go back to, newest first; asked for one repository only.
@@ -227,7 +228,8 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     pub deployment: String,
-    pub branch: String,
+    /// The branch or the tag; `None` if a commit was named.
+    pub branch: Option<String>,
     pub commit: Commit,
 }
 

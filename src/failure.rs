@@ -34,12 +34,20 @@ pub enum Code {
 
     /// The remote cannot be reached.
     RemoteUnreachable,
+    /// The remote has stopped answering.
+    RemoteTimeout,
     /// The remote refuses these credentials, or any without.
     RemoteDenied,
     /// The remote has no such repository.
     RemoteNotFound,
     /// The remote has no such branch.
     BranchNotFound,
+    /// The remote has no such tag.
+    TagNotFound,
+    /// The remote has no such commit.
+    CommitNotFound,
+    /// The tag is another one at the remote than here.
+    TagMoved,
     /// Tracked files have local changes.
     CheckoutDirty,
     /// Untracked files stand where the commit has files of its own.
@@ -102,9 +110,13 @@ impl Code {
             Code::ImageMissing => "image_missing",
             Code::GoMissing => "go_missing",
             Code::RemoteUnreachable => "remote_unreachable",
+            Code::RemoteTimeout => "remote_timeout",
             Code::RemoteDenied => "remote_denied",
             Code::RemoteNotFound => "remote_not_found",
             Code::BranchNotFound => "branch_not_found",
+            Code::TagNotFound => "tag_not_found",
+            Code::CommitNotFound => "commit_not_found",
+            Code::TagMoved => "tag_moved",
             Code::CheckoutDirty => "checkout_dirty",
             Code::UntrackedInTheWay => "untracked_in_the_way",
             Code::BranchDiverged => "branch_diverged",
@@ -138,9 +150,13 @@ impl Code {
                 3
             }
             Code::RemoteUnreachable
+            | Code::RemoteTimeout
             | Code::RemoteDenied
             | Code::RemoteNotFound
             | Code::BranchNotFound
+            | Code::TagNotFound
+            | Code::CommitNotFound
+            | Code::TagMoved
             | Code::CheckoutDirty
             | Code::UntrackedInTheWay
             | Code::BranchDiverged

@@ -1,7 +1,5 @@
 //! Signals become one cancellation. The first SIGINT or SIGTERM asks; the second one kills.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,7 +29,6 @@ impl Signal {
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     signal: watch::Receiver<Option<Signal>>,
-    flag: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -45,8 +42,6 @@ impl Interrupt {
         // A terminal that is closed must not leave a hand-over half-way.
         let mut hangups = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
         let (sender, receiver) = watch::channel(None);
-        let flag = Arc::new(AtomicBool::new(false));
-        let raised = Arc::clone(&flag);
         tokio::task::spawn(async move {
             loop {
                 let signal = tokio::select! {
@@ -55,21 +50,12 @@ impl Interrupt {
                     Some(()) = hangups.recv() => Signal::Terminate,
                     else => return,
                 };
-                if raised.swap(true, Ordering::SeqCst) {
+                if sender.send_replace(Some(signal)).is_some() {
                     kill(signal);
                 }
-                sender.send_replace(Some(signal));
             }
         });
-        Ok(Interrupt {
-            signal: receiver,
-            flag,
-        })
-    }
-
-    /// Set once a signal has come; for code that polls, on other threads.
-    pub fn flag(&self) -> &AtomicBool {
-        &self.flag
+        Ok(Interrupt { signal: receiver })
     }
 
     /// The signal, if one has come.

@@ -10,9 +10,10 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
+//! - `credentials`, `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
 
 mod cli;
+mod credentials;
 mod deploy;
 mod engine;
 mod event;
@@ -42,7 +43,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use cli::{Cli, Command, Global};
 use engine::{Container, Engine, LogOptions};
@@ -59,10 +60,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The whole program: parses the command line, runs the command, and tells the exit code.
 pub fn run() -> ExitCode {
-    if let Some(code) = golang::run_on_leash(std::env::args_os().skip(1)) {
+    let arguments = || std::env::args_os().skip(1);
+    let as_helper =
+        credentials::answer_git(arguments()).or_else(|| golang::run_on_leash(arguments()));
+    if let Some(code) = as_helper {
         return ExitCode::from(code);
     }
-    let cli = Cli::parse();
+    let cli = Cli::parse_arguments();
     if let Command::Completions(completions) = &cli.command {
         let mut script = Vec::new();
         clap_complete::generate(completions.shell, &mut Cli::command(), "sdp", &mut script);
@@ -175,7 +179,7 @@ async fn status(flags: &cli::Status, global: &Global, emitter: &Emitter) -> Resu
     let repository = flags
         .repo
         .as_deref()
-        .map(|repo| Repository::resolve(repo, None, None))
+        .map(|repo| Repository::resolve(repo))
         .transpose()?;
     let (engine, containers) = containers(global, repository.as_ref()).await?;
     status::status(&engine, &containers, repository.is_some(), emitter).await
@@ -260,7 +264,7 @@ async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Int
             .as_deref()
             .map(|since| plan::duration("--since", since))
             .transpose()?;
-        let repository = Repository::resolve(&flags.repo, None, None)?;
+        let repository = Repository::resolve(&flags.repo)?;
         let (engine, containers) = containers(global, Some(&repository)).await?;
         let chosen = logs::choose(&containers, &repository.name)?.clone();
         let options = LogOptions {
@@ -311,7 +315,7 @@ async fn containers(
 /// The repository that a word on the command line stands for, with the checkout that it was
 /// deployed from, which a name alone does not tell.
 async fn deployed(global: &Global, repo: &str) -> Result<(Engine, Repository)> {
-    let mut repository = Repository::resolve(repo, None, None)?;
+    let mut repository = Repository::resolve(repo)?;
     let (engine, containers) = containers(global, Some(&repository)).await?;
     if let Some(identity) = containers
         .iter()

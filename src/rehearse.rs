@@ -3,14 +3,14 @@
 use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port};
 use crate::event::{Event, Stage};
 use crate::failure::Result;
-use crate::git::Git;
+use crate::git::{Git, Id, Revision};
 use crate::golang::Target;
 use crate::handover;
 use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact;
 use crate::release;
 use crate::run::{self, Ending, Run};
-use crate::stage::{build, start};
+use crate::stage::{build, fetch, start};
 use crate::{deploy, upkeep};
 
 /// Says what each stage would do.
@@ -41,9 +41,9 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         );
     } else {
         let git = deploy::open(plan)?;
-        let branch = deploy::branch(plan, &git)?;
-        run.branch = Some(branch.clone());
-        say_git(run, plan, &git, &branch).await?;
+        let revision = deploy::revision(plan, &git)?;
+        run.branch = revision.name().map(str::to_owned);
+        say_git(run, plan, &git, &revision).await?;
         let (directory, pattern) = build::module(path, &plan.build)?;
         let scratch = std::env::temp_dir();
         let go = Target {
@@ -96,24 +96,35 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     Ok(Ending::Planned)
 }
 
-async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, branch: &str) -> Result<()> {
+async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, revision: &Revision) -> Result<()> {
     let say = |stage, line: String| run.emitter.emit(Event::Planned { stage, line });
     let asked = {
-        let (git, branch) = (git.clone(), branch.to_owned());
-        tokio::task::spawn_blocking(move || git.tip(&branch))
+        let (git, revision) = (git.clone(), revision.clone());
+        tokio::task::spawn_blocking(move || git.tip(&revision))
     };
     let upstream = tokio::select! {
         asked = asked => asked.map_err(anyhow::Error::from)??,
         signal = run.interrupt.cancelled() => return Err(signal.into()),
+        () = tokio::time::sleep(plan.source.timeout) => return Err(fetch::timed_out(plan.source.timeout)),
     };
-    let local = git.local_tip(branch)?;
-    let short = |id: String| id.get(..9).map(str::to_owned).unwrap_or(id);
-    let there = short(upstream.to_string());
+    let local = match revision {
+        Revision::Branch(branch) => git.local_tip(branch)?,
+        Revision::Tag(_) | Revision::Commit(_) => None,
+    };
+    let short = |id: Id| {
+        id.to_string()
+            .get(..9)
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
     say(
         Stage::Fetch,
-        match local {
-            Some(local) if local == upstream => format!("nothing new: `{branch}` is at {there}"),
-            _ => format!("`{branch}`, which is at {there}"),
+        match upstream {
+            Some(there) if local == upstream => {
+                format!("nothing new: {revision} is at {}", short(there))
+            }
+            Some(there) => format!("{revision}, which is at {}", short(there)),
+            None => format!("{revision}, if the remote has it"),
         },
     );
     let force = if plan.force {
@@ -121,13 +132,18 @@ async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, branch: &str) -> Result<
     } else {
         ""
     };
-    say(Stage::Checkout, format!("`{branch}`{force}"));
+    say(Stage::Checkout, format!("{revision}{force}"));
     say(
         Stage::Pull,
-        match local {
-            Some(local) if local == upstream => "up to date".to_owned(),
-            Some(local) => format!("from {} to {there}", short(local.to_string())),
-            None => format!("a new local branch at {there}"),
+        match (revision, local, upstream) {
+            (Revision::Tag(_), ..) => "a tag has nothing to pull".to_owned(),
+            (Revision::Commit(_), ..) => "a commit has nothing to pull".to_owned(),
+            (_, Some(local), Some(there)) if local == there => "up to date".to_owned(),
+            (_, Some(local), Some(there)) => format!("from {} to {}", short(local), short(there)),
+            (_, _, there) => format!(
+                "a new local branch at {}",
+                there.map(short).unwrap_or_default()
+            ),
         },
     );
     Ok(())

@@ -184,7 +184,7 @@ impl Run<'_> {
     fn about(&mut self, identity: Option<&Identity>) {
         if let Some(identity) = identity {
             self.id.clone_from(&identity.deployment);
-            self.branch = Some(identity.branch.clone());
+            self.branch.clone_from(&identity.branch);
             let id = identity.commit.clone();
             self.commit = Some(Commit {
                 id,

@@ -52,7 +52,7 @@ pub async fn stop(
             what: "stop".to_owned(),
             id: identity.deployment.clone(),
             who: history::who(),
-            branch: Some(identity.branch.clone()),
+            branch: identity.branch.clone(),
             commit: Some(identity.commit.clone()),
             outcome: "stopped".to_owned(),
             exit_code: 0,

@@ -28,7 +28,8 @@ pub struct Identity {
     /// The checkout. Two checkouts with the same name on one host are two services.
     pub path: PathBuf,
     pub deployment: String,
-    pub branch: String,
+    /// The branch or the tag; `None` if a commit was named.
+    pub branch: Option<String>,
     pub commit: String,
     /// The directory at /src.
     pub release: PathBuf,
@@ -53,7 +54,6 @@ impl Identity {
             (REPOSITORY.to_owned(), self.repository.clone()),
             (PATH.to_owned(), path(&self.path)),
             (DEPLOYMENT.to_owned(), self.deployment.clone()),
-            (BRANCH.to_owned(), self.branch.clone()),
             (COMMIT.to_owned(), self.commit.clone()),
             (RELEASE.to_owned(), path(&self.release)),
             (PORT.to_owned(), self.port.to_string()),
@@ -72,6 +72,9 @@ impl Identity {
                 self.stop_timeout.as_millis().to_string(),
             ),
         ];
+        if let Some(branch) = &self.branch {
+            labels.push((BRANCH.to_owned(), branch.clone()));
+        }
         if let Some(path) = &self.health.http {
             labels.push((HEALTH_HTTP.to_owned(), path.clone()));
         }
@@ -89,7 +92,7 @@ impl Identity {
             repository: labels.get(REPOSITORY)?.clone(),
             path: label(PATH).into(),
             deployment: label(DEPLOYMENT),
-            branch: label(BRANCH),
+            branch: labels.get(BRANCH).cloned(),
             commit: label(COMMIT),
             release: label(RELEASE).into(),
             port: label(PORT).parse().unwrap_or_default(),

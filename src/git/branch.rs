@@ -9,7 +9,7 @@ use gix::refs::{FullName, Target};
 
 use super::journal::lock_of;
 use super::switch::{Changes, CleanTree, Switch};
-use super::{Git, Id, Meter, trouble};
+use super::{Git, Id, Meter, Revision, trouble};
 use crate::failure::{Code, Failure, Result};
 
 /// A branch that has been checked out.
@@ -48,11 +48,76 @@ pub enum Pull {
 }
 
 impl Git {
-    /// Checks out `branch`, which is made at `upstream` if it is not there yet.
+    /// Checks out `revision`, which is at `upstream` at the remote. A branch that is not there yet is
+    /// made there; a tag or a commit leaves HEAD on no branch.
     ///
     /// Local changes to tracked files are refused, or dropped with `force`, even where nothing has
     /// to be written: what is deployed is the commit. Untracked files are never touched.
     pub fn checkout(
+        &self,
+        revision: &Revision,
+        upstream: Id,
+        force: bool,
+        meter: &Meter,
+    ) -> Result<Checkout> {
+        match revision {
+            Revision::Branch(branch) => self.checkout_branch(branch, upstream, force, meter),
+            Revision::Tag(_) | Revision::Commit(_) => {
+                self.checkout_commit(revision, upstream, force, meter)
+            }
+        }
+    }
+
+    /// Checks out the commit `target` itself.
+    fn checkout_commit(
+        &self,
+        revision: &Revision,
+        Id(target): Id,
+        force: bool,
+        meter: &Meter,
+    ) -> Result<Checkout> {
+        let repo = self.local();
+        let (current, head) = read_head(&repo)?;
+        refuse_locked(&repo, None)?;
+        let is_there = current.is_none() && head == Some(target);
+        let left = head.filter(|_| !is_there).map(|head| match &current {
+            Some(name) => name.shorten().to_string(),
+            None => head.to_string(),
+        });
+        let switch = Switch {
+            repo: &repo,
+            head,
+            target,
+            force,
+            meter,
+        };
+        let (clean, changes) = switch.run(None, || {
+            if is_there {
+                return Ok(());
+            }
+            let to = revision
+                .name()
+                .map_or_else(|| target.to_string(), str::to_owned);
+            let from = left.as_deref().unwrap_or("nothing");
+            let edit = RefEdit::update(
+                head_name(),
+                Target::Object(target),
+                PreviousValue::Any,
+                format!("checkout: moving from {from} to {to}"),
+            );
+            repo.edit_reference(edit)
+                .map_err(|error| trouble::git(format!("check out the {revision}"), &error))?;
+            Ok(())
+        })?;
+        Ok(Checkout {
+            left,
+            created: false,
+            changes,
+            clean,
+        })
+    }
+
+    fn checkout_branch(
         &self,
         branch: &str,
         upstream: Id,
@@ -64,7 +129,7 @@ impl Git {
         let (current, head) = read_head(&repo)?;
         let local = branch_id(&repo, &name)?;
         let target = local.unwrap_or(upstream.0);
-        refuse_locked(&repo, &name)?;
+        refuse_locked(&repo, Some(&name))?;
 
         let is_current = current.as_ref() == Some(&name);
         let left = (!is_current && head.is_some()).then(|| match (&current, head) {
@@ -174,7 +239,7 @@ impl Git {
                 "`--force` follows the remote; `git log origin/{branch}..{branch}` shows what that drops"
             )));
         }
-        refuse_locked(&repo, &name)?;
+        refuse_locked(&repo, Some(&name))?;
         let switch = Switch {
             repo: &repo,
             head,
@@ -215,13 +280,9 @@ impl Git {
 
 /// `refs/heads/BRANCH`.
 pub fn full_name(branch: &str) -> Result<FullName> {
-    FullName::try_from(format!("refs/heads/{branch}")).map_err(|_| {
-        Failure::new(
-            Code::Usage,
-            format!("`{branch}` cannot be the name of a branch"),
-        )
-        .hint("`--branch NAME` takes the name alone, such as `main`")
-    })
+    let revision = Revision::Branch(branch.to_owned());
+    let name = revision.reference()?;
+    name.ok_or_else(|| Failure::new(Code::Internal, "a branch without a name"))
 }
 
 pub fn head_name() -> FullName {
@@ -248,18 +309,11 @@ fn branch_id(repo: &gix::Repository, name: &FullName) -> Result<Option<ObjectId>
 }
 
 /// Looks for locks before anything is touched; they are taken when everything is in place.
-fn refuse_locked(repo: &gix::Repository, branch: &FullName) -> Result<()> {
-    let branch = gix::path::from_bstr(branch.as_bstr());
-    let files = [
-        repo.git_dir().join("HEAD"),
-        repo.common_dir()
-            .join(branch.as_ref().map_or("HEAD".as_ref(), AsRef::as_ref)),
-    ];
-    match files
-        .iter()
-        .map(|file| lock_of(file))
-        .find(|lock| lock.exists())
-    {
+fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -> Result<()> {
+    let branch = branch.and_then(|branch| branch.to_path().ok());
+    let files = std::iter::once(repo.git_dir().join("HEAD"))
+        .chain(branch.map(|branch| repo.common_dir().join(branch)));
+    match files.map(|file| lock_of(&file)).find(|lock| lock.exists()) {
         Some(lock) => Err(trouble::locked(&lock)),
         None => Ok(()),
     }

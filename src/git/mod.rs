@@ -4,31 +4,41 @@
 //! another commit (`switch`), and the refs that go with it (`branch`).
 
 mod branch;
+mod clone;
 mod fetch;
 mod journal;
 mod place;
 mod plan;
 mod progress;
+mod remote;
+mod revision;
 mod survey;
 mod switch;
 mod transport;
 mod trouble;
+mod url;
 
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gix::bstr::ByteSlice;
 use gix::index::entry::{Flags, Mode, Stage};
 
 pub use self::branch::Pull;
-pub use self::fetch::{Received, abandon_clone, abandon_fetch};
+pub use self::clone::{CloneRequest, abandon_clone};
+pub use self::fetch::abandon_fetch;
 pub use self::progress::Meter;
+pub use self::remote::Received;
+pub use self::revision::Revision;
 pub use self::switch::{Changes, CleanTree};
+pub use self::url::{Login, is_same, split_login};
+use crate::credentials::Credentials;
 use crate::event::Commit;
 use crate::failure::{Code, Failure, Result};
 
@@ -36,6 +46,7 @@ use crate::failure::{Code, Failure, Result};
 #[derive(Clone)]
 pub struct Git {
     repo: gix::ThreadSafeRepository,
+    credentials: Arc<Credentials>,
 }
 
 /// The id of a commit.
@@ -130,7 +141,18 @@ impl Git {
             .map_err(|error| trouble::git("read the git configuration", &error))?;
         Ok(Git {
             repo: repo.into_sync(),
+            credentials: Arc::default(),
         })
+    }
+
+    /// The same checkout, whose remote is told these credentials.
+    #[must_use]
+    pub fn with(self, credentials: &Credentials) -> Git {
+        let credentials = Arc::new(credentials.clone());
+        Git {
+            credentials,
+            ..self
+        }
     }
 
     /// The branch that is checked out; `None` where HEAD is detached.
@@ -190,6 +212,27 @@ impl Git {
         let remote = repo.find_remote("origin").ok()?;
         let url = remote.url(gix::remote::Direction::Fetch)?;
         Some(url.to_bstring().to_string())
+    }
+
+    /// The variables for processes that run the `git` program for this deployment, so that it gets
+    /// at what the deployment's own credentials open.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        let origin = self.origin().and_then(|url| url::origin(&url));
+        self.credentials.environment(origin.as_deref())
+    }
+
+    /// The host that is told the deployment's own token without encryption, if there is one.
+    pub fn tells_in_clear(&self) -> Option<String> {
+        self.credentials.login()?;
+        let url = url::parse(&self.origin()?).ok()?;
+        let host = url
+            .host()
+            .filter(|_| url.scheme == gix::url::Scheme::Http)?;
+        let is_loopback = host == "localhost"
+            || host
+                .parse()
+                .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+        (!is_loopback).then(|| host.to_owned())
     }
 
     /// The commit that is checked out.

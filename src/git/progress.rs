@@ -1,7 +1,7 @@
 //! How far git has come: counters that gix feeds on its threads and a stage samples on a tick.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gix::progress::{Count, Id, MessageLevel, NestedProgress, Progress, Step, StepShared, Unit};
 
@@ -20,6 +20,10 @@ struct Counters {
     bytes: StepShared,
     objects: Tally,
     files: Tally,
+    /// What is not shown; that it changes says that something happens. One for each task: gix reads
+    /// them, too.
+    others: Mutex<Vec<StepShared>>,
+    texts: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +53,24 @@ impl Meter {
         files.or_else(|| self.0.objects.sample(event::Unit::Objects))
     }
 
+    /// Differs from what it was if anything has happened since.
+    pub fn pulse(&self) -> impl PartialEq + use<> {
+        let Counters {
+            bytes,
+            objects,
+            files,
+            others,
+            texts,
+        } = &*self.0;
+        let others = others.lock().unwrap_or_else(PoisonError::into_inner);
+        [bytes, &objects.done, &files.done]
+            .into_iter()
+            .chain(&*others)
+            .map(|counter| counter.load(Ordering::Relaxed))
+            .chain([texts.load(Ordering::Relaxed)])
+            .collect::<Vec<_>>()
+    }
+
     /// How many bytes of packs have come in.
     pub(super) fn received(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed) as u64
@@ -62,7 +84,10 @@ impl Meter {
 
     /// The root of the task tree that gix reports to.
     pub(super) fn root(&self) -> Task {
-        self.task(Counter::Other(StepShared::default()))
+        let steps = StepShared::default();
+        let mut others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.push(Arc::clone(&steps));
+        self.task(Counter::Other(steps))
     }
 
     fn task(&self, counter: Counter) -> Task {
@@ -131,7 +156,9 @@ impl Progress for Task {
     }
 
     // Texts, the remote's among them, come faster than anyone reads; numbers say enough.
-    fn set_name(&mut self, _name: String) {}
+    fn set_name(&mut self, _name: String) {
+        self.meter.0.texts.fetch_add(1, Ordering::Relaxed);
+    }
 
     fn name(&self) -> Option<String> {
         None
@@ -141,7 +168,9 @@ impl Progress for Task {
         gix::progress::UNKNOWN
     }
 
-    fn message(&self, _level: MessageLevel, _message: String) {}
+    fn message(&self, _level: MessageLevel, _message: String) {
+        self.meter.0.texts.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl NestedProgress for Task {
@@ -152,10 +181,13 @@ impl NestedProgress for Task {
     }
 
     fn add_child_with_id(&mut self, _name: impl Into<String>, id: Id) -> Task {
-        self.meter.task(match id {
-            RECEIVED_BYTES => Counter::Bytes,
-            INDEXED_OBJECTS => Counter::Objects,
-            _ => Counter::Other(StepShared::default()),
-        })
+        match id {
+            RECEIVED_BYTES => self.meter.task(Counter::Bytes),
+            INDEXED_OBJECTS => {
+                self.meter.0.objects.done.store(0, Ordering::Relaxed);
+                self.meter.task(Counter::Objects)
+            }
+            _ => self.meter.root(),
+        }
     }
 }

@@ -7,9 +7,13 @@ use std::sync::{Arc, Mutex, Once};
 
 use gix::bstr::ByteSlice;
 use gix::credentials::helper::Action;
+use gix::credentials::protocol::Outcome;
 use gix::error::{ResultExt, message};
 use gix::protocol::transport::client::blocking_io::{Transport, connect, http, ssh};
 use gix::remote::{Connection, Direction};
+use gix::sec::identity::Account;
+
+use crate::credentials::Credentials;
 
 /// Options that keep ssh from asking, and from waiting for ever on a network that has gone.
 const SSH_OPTIONS: &str = "-o BatchMode=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
@@ -17,15 +21,21 @@ const SSH_OPTIONS: &str = "-o BatchMode=yes -o ServerAliveInterval=15 -o ServerA
 /// Connects to the fetch URL of `remote`. ssh's own words go to `ssh_words`.
 pub fn connection<'a, 'repo>(
     remote: &'a gix::Remote<'repo>,
+    own: &Credentials,
     ssh_words: &Path,
 ) -> gix::Result<Connection<'a, 'static, 'repo, Box<dyn Transport + Send>>> {
     let repo = remote.repo();
-    let (url, version) = remote.sanitized_url_and_version(Direction::Fetch)?;
+    let (mut url, version) = remote.sanitized_url_and_version(Direction::Fetch)?;
+    if own.login().is_some() {
+        // What was given for this run beats what stands in the configuration.
+        url.set_password(None);
+        url.set_user(None);
+    }
     let is_http = matches!(url.scheme, gix::url::Scheme::Http | gix::url::Scheme::Https);
     let options = connect::Options {
         version,
         ssh: if url.scheme == gix::url::Scheme::Ssh {
-            quiet_ssh(&repo.ssh_connect_options()?, ssh_words)
+            quiet_ssh(&repo.ssh_connect_options()?, own, ssh_words)
         } else {
             ssh::connect::Options::default()
         },
@@ -36,24 +46,46 @@ pub fn connection<'a, 'repo>(
     } else {
         None
     };
+    let asked = credentials(repo.clone(), own.clone(), url.clone());
     let connection = remote
         .to_connection_with_transport(connect::connect(url, options)?)
-        .with_credentials(credentials(repo.clone()));
+        .with_credentials(asked);
     Ok(match http_options {
         Some(options) => connection.with_transport_options(options),
         None => connection,
     })
 }
 
-/// Git's own sources of credentials, but for the last one: the question on the terminal.
+/// The deployment's own credentials, for its remote and no other; else git's own sources, in git's
+/// order, but for the last one: the question on the terminal.
 fn credentials(
     repo: gix::Repository,
-) -> impl FnMut(Action) -> gix::Result<Option<gix::credentials::protocol::Outcome>> {
+    own: Credentials,
+    remote: gix::Url,
+) -> impl FnMut(Action) -> gix::Result<Option<Outcome>> {
     let mut former = None;
     move |action| {
         if let Action::Get(context) = &action {
             let url = context.url.clone().or_else(|| context.to_url());
             let url = gix::url::parse(url.unwrap_or_default().as_bstr())?;
+            // A redirect may have led elsewhere.
+            let is_remote = |url: &gix::Url| {
+                url.scheme == remote.scheme
+                    && url.host() == remote.host()
+                    && url.port_or_default() == remote.port_or_default()
+            };
+            let own = own.login().filter(|_| is_remote(&url));
+            let own = own.map(|(user, token)| (user.to_owned(), token.to_owned()));
+            if let Some((username, password)) = own.or_else(|| netrc(&url)) {
+                return Ok(Some(Outcome {
+                    identity: Account {
+                        username,
+                        password,
+                        oauth_refresh_token: None,
+                    },
+                    next: context.clone().into(),
+                }));
+            }
             let (mut cascade, _, mut prompt) = repo.config_snapshot().credential_helpers(url)?;
             cascade.stderr = false;
             if prompt.askpass.is_none() {
@@ -72,8 +104,25 @@ fn credentials(
     }
 }
 
+/// User and password for the URL's host from `$NETRC` or `~/.netrc`, as curl finds them for git: for
+/// the user that the URL names, if it names one.
+fn netrc(url: &gix::Url) -> Option<(String, String)> {
+    let netrc = netrc::Netrc::new().ok()?;
+    let host = url.host()?.to_ascii_lowercase();
+    let entry = netrc
+        .hosts
+        .get(&host)
+        .or_else(|| netrc.hosts.get("default"))?;
+    let is_wanted = url.user().is_none_or(|user| user == entry.login);
+    is_wanted.then(|| (entry.login.clone(), entry.password.clone()))
+}
+
 /// An ssh that fails instead of asking, and whose complaints end up in a file and not on our screen.
-fn quiet_ssh(options: &ssh::connect::Options, words: &Path) -> ssh::connect::Options {
+fn quiet_ssh(
+    options: &ssh::connect::Options,
+    own: &Credentials,
+    words: &Path,
+) -> ssh::connect::Options {
     let command = options.ssh_command();
     // GIT_SSH is the name of a program, core.sshCommand and GIT_SSH_COMMAND are for a shell.
     let mut quiet = if options.disallow_shell {
@@ -86,6 +135,10 @@ fn quiet_ssh(options: &ssh::connect::Options, words: &Path) -> ssh::connect::Opt
         quiet.push(" ");
         quiet.push(SSH_OPTIONS);
         kind = kind.or(Some(ssh::ProgramKind::Ssh));
+        if let Some(options) = own.ssh_options() {
+            quiet.push(" ");
+            quiet.push(options);
+        }
     }
     quiet.push(" 2>");
     quiet.push(shell_quoted(words));
@@ -169,7 +222,7 @@ mod tests {
             disallow_shell,
             kind: None,
         };
-        let quiet = quiet_ssh(&options, Path::new("/x/it's"));
+        let quiet = quiet_ssh(&options, &Credentials::default(), Path::new("/x/it's"));
         quiet
             .ssh_command()
             .to_string_lossy()

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use gix::bstr::{BString, ByteSlice};
 
+use crate::credentials::Credentials;
 use crate::failure::{Code, Failure};
 use crate::redact;
 
@@ -44,7 +45,13 @@ pub enum Reached {
 
 /// An error while talking to the remote at `url`. `said` is what a program on the way, ssh for one,
 /// had to say.
-pub fn remote(url: &gix::Url, reached: Reached, error: &gix::Error, said: &[String]) -> Failure {
+pub fn remote(
+    url: &gix::Url,
+    own: &Credentials,
+    reached: Reached,
+    error: &gix::Error,
+    said: &[String],
+) -> Failure {
     let shown = shown(url);
     if let Some(kind @ (ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) = io_kind(error) {
         return Failure::io(
@@ -61,64 +68,7 @@ pub fn remote(url: &gix::Url, reached: Reached, error: &gix::Error, said: &[Stri
         cause = cause.replace(password, "***");
     }
     let text = format!("{cause}\n{}", said.join("\n")).to_lowercase();
-    let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-    let is_local = url.scheme == gix::url::Scheme::File;
-
-    let failure = if any(&["failed to invoke program"]) {
-        let program = if is_local { "git" } else { "ssh" };
-        Failure::new(
-            Code::GitFailed,
-            format!("could not run `{program}` to fetch from `{shown}`"),
-        )
-        .hint(format!("`command -v {program}` must find it"))
-    } else if reached == Reached::Branches {
-        Failure::new(
-            Code::GitFailed,
-            format!("the fetch from `{shown}` broke off"),
-        )
-        .hint("`git fetch` in the checkout shows what git makes of it")
-    } else if error.is_unauthenticated()
-        || any(&[
-            "status 401",
-            "status 403",
-            "permission denied (",
-            "host key verification failed",
-            "authentication failed",
-            "could not read from remote repository.\nplease make sure you have the correct access",
-            "failed to obtain credentials",
-            "credentials",
-        ])
-    {
-        Failure::new(Code::RemoteDenied, format!("`{shown}` refuses access")).hint(denied_hint(url))
-    } else if any(&[
-        "status 404",
-        "repository not found",
-        "repository not exported",
-        "does not appear to be a git repository",
-        "not a valid git directory",
-        "is a valid git directory",
-        "no such file or directory",
-    ]) {
-        Failure::new(
-            Code::RemoteNotFound,
-            format!("there is no git repository at `{shown}`"),
-        )
-        .hint(format!(
-            "`git ls-remote {shown}` must list branches; a hosting service answers the same \
-             where access is missing"
-        ))
-    } else if is_local {
-        Failure::new(Code::GitFailed, format!("could not fetch from `{shown}`"))
-    } else {
-        Failure::new(
-            Code::RemoteUnreachable,
-            format!("could not reach `{shown}`"),
-        )
-        .hint(format!(
-            "`git ls-remote {shown}` shows whether git reaches it; check the network, proxy and \
-             certificates"
-        ))
-    };
+    let failure = explain(url, own, reached, error, &text);
     match said {
         // gix only knows that the program has gone.
         [only] => failure.source(anyhow::anyhow!(only.clone())),
@@ -129,16 +79,176 @@ pub fn remote(url: &gix::Url, reached: Reached, error: &gix::Error, said: &[Stri
     }
 }
 
-fn denied_hint(url: &gix::Url) -> String {
-    match (&url.scheme, url.host()) {
-        (gix::url::Scheme::Ssh, Some(host)) => {
-            let user = url.user().unwrap_or("git");
-            format!("`ssh -T {user}@{host}` must work without a question: a key, and a known host")
-        }
-        _ => "`git config --global credential.helper store` and a `git fetch` by hand: sdp uses \
-              git's credential helpers and never asks"
-            .to_owned(),
+/// Tells by the error's `text`, in lower case, what is to be done about it. The texts are those of
+/// gix, reqwest, rustls, git and OpenSSH.
+fn explain(
+    url: &gix::Url,
+    own: &Credentials,
+    reached: Reached,
+    error: &gix::Error,
+    text: &str,
+) -> Failure {
+    let shown = shown(url);
+    let host = url.host().unwrap_or("localhost");
+    let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    let is_local = url.scheme == gix::url::Scheme::File;
+    if any(&["failed to invoke program"]) {
+        let program = if is_local { "git" } else { "ssh" };
+        return Failure::new(
+            Code::GitFailed,
+            format!("could not run `{program}` to fetch from `{shown}`"),
+        )
+        .hint(format!("`command -v {program}` must find it"));
     }
+    if reached == Reached::Branches {
+        return Failure::new(
+            Code::GitFailed,
+            format!("the fetch from `{shown}` broke off"),
+        )
+        .hint("`sdp deploy` again; `git fetch` in the checkout shows what git makes of it");
+    }
+    if any(&[
+        "host key verification failed",
+        "host identification has changed",
+    ]) {
+        let message = if any(&["identification has changed"]) {
+            format!("the host key of `{host}` is not the one that ssh knows")
+        } else {
+            format!("ssh does not know the host key of `{host}`")
+        };
+        return Failure::new(Code::RemoteDenied, message).hint(format!(
+            "`ssh {}` once by hand, and compare its fingerprint with the one that the host publishes",
+            ssh_target(url, host)
+        ));
+    }
+    let is_denied = error.is_unauthenticated()
+        || any(&[
+            "status 401",
+            "status 403",
+            "permission denied (",
+            "unprotected private key file",
+            "authentication failed",
+            "could not read from remote repository.\nplease make sure you have the correct access",
+            "credentials",
+        ]);
+    if is_denied {
+        return denied(url, own, host, text);
+    }
+    if any(&[
+        "status 404",
+        "repository not found",
+        "repository not exported",
+        "does not appear to be a git repository",
+        "not a valid git directory",
+        "is a valid git directory",
+        "no such file or directory",
+    ]) {
+        return Failure::new(
+            Code::RemoteNotFound,
+            format!("there is no git repository at `{shown}`"),
+        )
+        .hint(format!(
+            "`git ls-remote {shown}` must list branches; a hosting service answers the same \
+             where access is missing"
+        ));
+    }
+    if is_local {
+        return Failure::new(Code::GitFailed, format!("could not fetch from `{shown}`"));
+    }
+    let unreachable = |message: String| Failure::new(Code::RemoteUnreachable, message);
+    if any(&[
+        "dns error",
+        "could not resolve",
+        "failed to lookup",
+        "name or service not known",
+    ]) {
+        unreachable(format!("the name of the host `{host}` cannot be resolved")).hint(format!(
+            "`getent hosts {host}` must print its address; is the name right, and the network up?"
+        ))
+    } else if any(&["connection refused"]) {
+        unreachable(format!(
+            "nothing listens at `{shown}`: the connection was refused"
+        ))
+        .hint(format!(
+            "`git ls-remote {shown}` once the server is up; is the port right?"
+        ))
+    } else if any(&["invalid peer certificate", "unknownissuer", "certificate"]) {
+        unreachable(format!("the certificate of `{host}` is not trusted"))
+            .hint("`SSL_CERT_FILE=FILE` or `git config --global http.sslCAInfo FILE` names the authority that signed it")
+    } else if any(&["timed out", "timeout"]) {
+        Failure::new(Code::RemoteTimeout, format!("`{shown}` does not answer")).hint(format!(
+            "`git ls-remote {shown}` shows whether git reaches it; check network and firewall"
+        ))
+    } else {
+        unreachable(format!("could not reach `{shown}`")).hint(format!(
+            "`git ls-remote {shown}` shows whether git reaches it; check the network, proxy and \
+             certificates"
+        ))
+    }
+}
+
+/// Says whose credentials were refused, and where sdp takes them from.
+fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure {
+    let shown = shown(url);
+    let failure = |message: String| Failure::new(Code::RemoteDenied, message);
+    if url.scheme == gix::url::Scheme::Ssh {
+        let target = ssh_target(url, host);
+        return match &own.ssh_key {
+            Some(key) if text.contains("unprotected private key file") => {
+                failure(format!("ssh does not take the key `{}`: others may read it", key.display()))
+                    .hint(format!("`chmod 600 {}`", key.display()))
+            }
+            Some(key) => failure(format!("`{target}` refuses the key `{}`", key.display())).hint(
+                format!(
+                    "`ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes {target}` must get in: is its \
+                     public half at the host, and is it without passphrase?",
+                    key.display()
+                ),
+            ),
+            None => failure(format!("`{target}` refuses the keys that ssh has")).hint(format!(
+                "`ssh -o BatchMode=yes {target}` must get in without a question; `--ssh-key FILE` \
+                 names a key, `ssh-add` gives one to the agent"
+            )),
+        };
+    }
+    let has_own_login = url.password().is_some();
+    if own.login().is_some() {
+        failure(format!("`{shown}` refuses the user or token that was given")).hint(
+            "`SDP_GIT_USER` and `SDP_GIT_TOKEN`, or `--git-token-file FILE`: has the token expired, \
+             and may it read this repository?",
+        )
+    } else if has_own_login {
+        failure(format!("`{shown}` refuses the user and password in the URL of `origin`")).hint(
+            "`SDP_GIT_USER` and `SDP_GIT_TOKEN` beat them; `git remote set-url origin URL` changes them",
+        )
+    } else if ["status 401", "status 403"]
+        .iter()
+        .any(|status| text.contains(status))
+        && !text.contains("failed to obtain credentials")
+    {
+        failure(format!("`{shown}` refuses the credentials that git has for it")).hint(
+            "`SDP_GIT_USER` and `SDP_GIT_TOKEN` give others; `git credential reject` forgets those of a helper",
+        )
+    } else {
+        failure(format!(
+            "`{shown}` wants a user and a password, and git has none for it"
+        ))
+        .hint(
+            "`SDP_GIT_TOKEN=TOKEN` (and `SDP_GIT_USER`), `--git-token-file FILE`, ~/.netrc or a \
+             credential helper of git's: sdp never asks",
+        )
+    }
+}
+
+/// What to give to ssh to get where the URL leads.
+fn ssh_target(url: &gix::Url, host: &str) -> String {
+    let user = url
+        .user()
+        .map_or_else(String::new, |user| format!("{user}@"));
+    let port = url
+        .port
+        .map_or_else(String::new, |port| format!("-p {port} "));
+    format!("{port}{user}{host}")
 }
 
 /// `url` for display: without user and password.

@@ -1,11 +1,15 @@
 //! What stands behind single flags: ports, volumes, variables, durations.
 
 use std::env;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::{Publish, Volume};
+use crate::cli;
+use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
+use crate::git::{Login, Revision};
 
 impl Publish {
     pub(super) fn parse(text: &str) -> Result<Publish> {
@@ -196,7 +200,7 @@ fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
             ))
         }
         dotenvy::Error::LineParse(line, column) => {
-            let number = std::fs::read_to_string(file)
+            let number = fs::read_to_string(file)
                 .ok()
                 .and_then(|text| text.lines().position(|other| other.contains(line.trim())))
                 .map_or_else(String::new, |index| format!(" line {}", index + 1));
@@ -213,6 +217,76 @@ fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
             "it holds NAME=VALUE lines",
         ),
     }
+}
+
+/// What is to be deployed; one of the three flags, or none.
+pub(super) fn revision(source: &cli::Source) -> Result<Option<Revision>> {
+    match (&source.branch, &source.tag, &source.commit) {
+        (None, None, None) => Ok(None),
+        (Some(branch), None, None) => Ok(Some(Revision::Branch(branch.clone()))),
+        (None, Some(tag), None) => Ok(Some(Revision::Tag(tag.clone()))),
+        (None, None, Some(commit)) => Revision::commit(commit).map(Some),
+        _ => Err(usage(
+            "a branch, a tag and a commit cannot be deployed at once",
+            "give one of `--branch`, `--tag` and `--commit`; SDP_BRANCH, SDP_TAG and SDP_COMMIT count too",
+        )),
+    }
+}
+
+/// The deployment's own credentials. A token that is given by itself beats the one in the URL.
+pub(super) fn credentials(source: &cli::Source, login: Option<Login>) -> Result<Credentials> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let token = match &source.git_token_file {
+        Some(file) => Some(token_in(file)?),
+        None => variable("SDP_GIT_TOKEN"),
+    };
+    let user = variable("SDP_GIT_USER");
+    let ssh_key = source.ssh_key.as_deref().map(ssh_key).transpose()?;
+    let (user, token) = match (token, login) {
+        (Some(token), login) => (user.or(login.map(|login| login.user)), Some(token)),
+        (None, Some(login)) => (Some(user.unwrap_or(login.user)), Some(login.password)),
+        (None, None) => (user, None),
+    };
+    Ok(Credentials {
+        user,
+        token,
+        ssh_key,
+    })
+}
+
+/// The first line of a file, which is the token.
+fn token_in(file: &Path) -> Result<String> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::io(
+            Code::Usage,
+            format_args!("read `{}`", file.display()),
+            error,
+        )
+        .hint(format!(
+            "`ls -l {}`; --git-token-file names a file with a token in it",
+            file.display()
+        ))
+    })?;
+    match text.lines().next().map(str::trim) {
+        Some(token) if !token.is_empty() => Ok(token.to_owned()),
+        _ => Err(usage(
+            format!("there is no token in `{}`", file.display()),
+            "its first line is to be the token",
+        )),
+    }
+}
+
+/// A key that is there; ssh would only say that it was refused.
+fn ssh_key(file: &Path) -> Result<PathBuf> {
+    let found = std::path::absolute(file).and_then(|path| fs::File::open(&path).map(|_| path));
+    found.map_err(|error| {
+        Failure::io(
+            Code::Usage,
+            format_args!("read the key `{}`", file.display()),
+            error,
+        )
+        .hint("`--ssh-key FILE` names a private key, such as ~/.ssh/id_ed25519")
+    })
 }
 
 /// A pattern that stays inside the checkout.

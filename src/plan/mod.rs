@@ -4,15 +4,21 @@ mod arguments;
 
 use std::env;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use arguments::duration;
-use arguments::{checked_name, each, health_path, include, inside, label, usage, variables};
+use arguments::{
+    checked_name, credentials, each, health_path, include, inside, label, revision, usage,
+    variables,
+};
 
 use crate::cli;
 pub use crate::cli::{Mount, Pull};
+use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
+use crate::git::{self, Login, Revision};
 
 /// Everything that a deployment is to do.
 #[allow(clippy::struct_excessive_bools)] // they are flags
@@ -20,8 +26,7 @@ use crate::failure::{Code, Failure, Result};
 pub struct Plan {
     pub id: String,
     pub repository: Repository,
-    /// `None`: the branch that is checked out, or the remote's default one.
-    pub branch: Option<String>,
+    pub source: Source,
     pub force: bool,
     pub build: Build,
     pub container: Container,
@@ -45,6 +50,18 @@ pub struct Repository {
     pub url: Option<String>,
     /// It was named by a path, which means this checkout and no other of the same name.
     pub by_path: bool,
+}
+
+/// What to get of the repository, and how.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// `None`: the branch that is checked out, or the remote's main one.
+    pub revision: Option<Revision>,
+    /// How many commits a clone takes at most.
+    pub depth: Option<NonZeroU32>,
+    pub credentials: Credentials,
+    /// How long a transfer may make no progress.
+    pub timeout: Duration,
 }
 
 /// How to build.
@@ -134,17 +151,20 @@ impl Plan {
         let source = &deploy.source;
         let container = &deploy.container;
         let release = &deploy.release;
+        let (repository, login) =
+            Repository::with_login(&deploy.repo, source.path.as_deref(), source.url.as_deref())?;
         Ok(Plan {
             id: match &release.id {
                 Some(id) => checked_name("--id", id)?,
                 None => fresh_id(),
             },
-            repository: Repository::resolve(
-                &deploy.repo,
-                source.path.as_deref(),
-                source.url.as_deref(),
-            )?,
-            branch: source.branch.clone(),
+            repository,
+            source: Source {
+                revision: revision(source)?,
+                depth: source.depth,
+                credentials: credentials(source, login)?,
+                timeout: duration("--git-timeout", &source.git_timeout)?,
+            },
             force: source.force,
             build: Build {
                 package: deploy.build.package.clone(),
@@ -190,12 +210,18 @@ impl Plan {
 
     /// The secrets that no event may show, with the names of their variables.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
-        let password = self.repository.url.as_deref().and_then(password_in);
+        let credentials = &self.source.credentials;
+        let token = credentials
+            .token
+            .as_deref()
+            .filter(|token| !token.is_empty());
+        // Where there is no password, the user is the secret.
+        let user = credentials.user.as_deref().filter(|_| token.is_none());
         self.container
             .env
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
-            .chain(password.map(|password| ("password", password)))
+            .chain(token.or(user).map(|secret| ("token", secret)))
     }
 }
 
@@ -204,7 +230,16 @@ impl Repository {
     ///
     /// # Errors
     /// `usage`, where no name can be made of it.
-    pub fn resolve(repo: &str, path: Option<&Path>, url: Option<&str>) -> Result<Repository> {
+    pub fn resolve(repo: &str) -> Result<Repository> {
+        Repository::with_login(repo, None, None).map(|(repository, _)| repository)
+    }
+
+    /// The same for a deployment, and what the URL says of user and password: it is kept without.
+    fn with_login(
+        repo: &str,
+        path: Option<&Path>,
+        url: Option<&str>,
+    ) -> Result<(Repository, Option<Login>)> {
         if repo.is_empty() {
             return Err(usage(
                 "REPO is empty",
@@ -237,13 +272,20 @@ impl Repository {
         } else {
             name_of(&path.to_string_lossy())?
         };
-        let url = url.map(|url| absolute_url(&url));
-        Ok(Repository {
+        let (url, login) = match url {
+            Some(url) => {
+                let (url, login) = git::split_login(&absolute_url(&url))?;
+                (Some(url), login)
+            }
+            None => (None, None),
+        };
+        let repository = Repository {
             name,
             path,
             url,
             by_path,
-        })
+        };
+        Ok((repository, login))
     }
 }
 
@@ -329,16 +371,6 @@ fn home() -> Result<PathBuf> {
         })
 }
 
-/// The secret in a URL: the password, or a user name that is long enough to be a token.
-fn password_in(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let (user, _) = rest.split('/').next()?.rsplit_once('@')?;
-    match user.split_once(':') {
-        Some((_, password)) => Some(password),
-        None => Some(user).filter(|user| user.len() >= 16),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -351,16 +383,5 @@ mod tests {
         assert_eq!(name_of("/srv/größer shop").unwrap(), "gr--er-shop");
         assert_eq!(name_of("/srv/.shop").unwrap(), "shop");
         assert_eq!(name_of("/").unwrap_err().code, Code::Usage);
-    }
-
-    #[test]
-    fn the_password_of_a_url_is_a_secret() {
-        assert_eq!(password_in("https://u:p@h/x"), Some("p"));
-        assert_eq!(
-            password_in("https://0123456789abcdef@h/x@y"),
-            Some("0123456789abcdef")
-        );
-        assert_eq!(password_in("ssh://git@h/x"), None);
-        assert_eq!(password_in("https://h/x@y"), None);
     }
 }

@@ -41,14 +41,17 @@ impl Table {
             &service.repository,
             &state,
             &up,
-            &service.branch,
+            service.branch.as_deref().unwrap_or("-"),
             service.commit.short(),
             &service.container.name,
             &ports,
         ]));
         for kept in &service.releases {
-            self.releases
-                .push(row(&[&kept.deployment, &kept.branch, kept.commit.short()]));
+            self.releases.push(row(&[
+                &kept.deployment,
+                kept.branch.as_deref().unwrap_or("-"),
+                kept.commit.short(),
+            ]));
         }
     }
 

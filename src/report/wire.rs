@@ -118,7 +118,8 @@ pub struct PastKeys<'a> {
 #[derive(Serialize)]
 pub struct KeptV1<'a> {
     pub deployment_id: &'a str,
-    pub branch: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<&'a str>,
     pub commit: &'a str,
 }
 
@@ -136,7 +137,8 @@ pub struct ServiceKeys<'a> {
     pub up_ms: Option<u64>,
     /// How often the engine had to start it again.
     pub restarts: u64,
-    pub branch: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<&'a str>,
     pub commit: &'a str,
     pub container: &'a str,
     pub container_id: &'a str,
@@ -156,7 +158,7 @@ impl<'a> From<&'a Service> for ServiceKeys<'a> {
             started_at: service.started_at.as_deref(),
             up_ms: service.up.map(millis),
             restarts: service.restarts,
-            branch: &service.branch,
+            branch: service.branch.as_deref(),
             commit: &service.commit.id,
             container: &service.container.name,
             container_id: &service.container.id,
@@ -167,7 +169,7 @@ impl<'a> From<&'a Service> for ServiceKeys<'a> {
                 .iter()
                 .map(|kept| KeptV1 {
                     deployment_id: &kept.deployment,
-                    branch: &kept.branch,
+                    branch: kept.branch.as_deref(),
                     commit: &kept.commit.id,
                 })
                 .collect(),
@@ -182,7 +184,7 @@ pub struct Last<'a> {
     pub outcome: &'static str,
     /// The exit code of the process.
     pub exit_code: u8,
-    /// The branch that was asked for.
+    /// The branch or the tag that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<&'a str>,
     /// The full id of the commit that was built, once it is known.

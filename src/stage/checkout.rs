@@ -1,51 +1,52 @@
 //! git checkout: the branch in the work tree.
 
 use std::future::pending;
+use std::sync::atomic::AtomicBool;
 
 use super::fetch::Fetched;
 use super::{Context, sampled};
 use crate::failure::Result;
-use crate::git::{Changes, CleanTree, Git, Id, Meter};
+use crate::git::{Changes, CleanTree, Git, Id, Meter, Revision};
 
-/// A checkout that is on the branch, with nothing changed in it.
+/// A checkout that is at the revision, with nothing changed in it.
 #[derive(Debug)]
 pub struct CheckedOut {
     pub git: Git,
-    pub branch: String,
-    /// Where the branch is at the remote.
+    pub revision: Revision,
+    /// Where the revision is at the remote.
     pub upstream: Id,
     clean: CleanTree,
 }
 
 impl CheckedOut {
     /// What is needed to go on from here.
-    pub fn into_parts(self) -> (Git, String, Id, CleanTree) {
-        (self.git, self.branch, self.upstream, self.clean)
+    pub fn into_parts(self) -> (Git, Revision, Id, CleanTree) {
+        (self.git, self.revision, self.upstream, self.clean)
     }
 }
 
-/// Checks the branch out. Local changes are refused, or dropped with `force`.
+/// Checks the revision out. Local changes are refused, or dropped with `force`.
 ///
 /// Not cancelled half-way: a work tree is at one commit or at the other.
 pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<CheckedOut> {
     cx.interrupt.check()?;
     let Fetched {
         git,
-        branch,
+        revision,
         upstream,
     } = fetched;
     let meter = Meter::default();
     let work = {
-        let (git, branch, meter) = (git.clone(), branch.clone(), meter.clone());
-        move || git.checkout(&branch, upstream, force, &meter)
+        let (git, revision, meter) = (git.clone(), revision.clone(), meter.clone());
+        move |_: &AtomicBool| git.checkout(&revision, upstream, force, &meter)
     };
     let done = sampled::run(&cx.events, &meter, pending(), work).await?;
     match (&done.left, done.created) {
-        (Some(left), false) => cx.events.note(format!("from `{left}` to `{branch}`")),
+        (Some(left), false) => cx.events.note(format!("from `{left}` to {revision}")),
         (Some(left), true) => cx
             .events
-            .note(format!("from `{left}` to the new `{branch}`")),
-        (None, true) => cx.events.note(format!("new branch `{branch}`")),
+            .note(format!("from `{left}` to the new {revision}")),
+        (None, true) => cx.events.note(format!("new {revision}")),
         (None, false) => {}
     }
     if done.changes != Changes::default() {
@@ -53,7 +54,7 @@ pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<Che
     }
     Ok(CheckedOut {
         git,
-        branch,
+        revision,
         upstream,
         clean: done.clean,
     })

@@ -1,59 +1,119 @@
 //! git clone and git fetch: what the remote has.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::{Context, sampled};
-use crate::failure::Result;
-use crate::git::{self, Git, Id, Meter, Received};
+use crate::failure::{Code, Failure, Result};
+use crate::git::{self, Git, Id, Meter, Received, Revision};
+use crate::plan::Source;
 use crate::units::size;
 
 /// A checkout whose remote has been asked.
 #[derive(Debug)]
 pub struct Fetched {
     pub git: Git,
-    pub branch: String,
-    /// Where the branch is at the remote.
+    pub revision: Revision,
+    /// Where the revision is at the remote.
     pub upstream: Id,
 }
 
-/// Clones `url` into `path`; a checkout then fills the work tree.
-pub async fn clone(cx: &Context, url: &str, path: &Path, branch: Option<&str>) -> Result<Git> {
+/// Clones; a checkout then fills the work tree.
+///
+/// # Errors
+/// Those of git, `remote_timeout` after `timeout` without progress, or the interruption.
+pub async fn clone(cx: &Context, source: &Source, url: &str, path: &Path) -> Result<Git> {
     let meter = Meter::default();
-    let interrupt = cx.interrupt.clone();
     let work = {
-        let (url, path, meter) = (url.to_owned(), path.to_owned(), meter.clone());
-        let branch = branch.map(str::to_owned);
-        move || Git::clone_url(&url, &path, branch.as_deref(), &meter, interrupt.flag())
+        let (source, url, path, meter) = (
+            source.clone(),
+            url.to_owned(),
+            path.to_owned(),
+            meter.clone(),
+        );
+        move |stop: &AtomicBool| {
+            let clone = git::CloneRequest {
+                url: &url,
+                path: &path,
+                revision: source.revision.as_ref(),
+                depth: source.depth,
+                credentials: &source.credentials,
+            };
+            clone.run(&meter, stop)
+        }
     };
-    let cloned = sampled::run(&cx.events, &meter, cx.interrupt.cancelled(), work).await;
-    if cx.interrupt.signal().is_some() && cloned.is_err() {
+    let mut is_cancelled = false;
+    let cancelled = async {
+        let reason = cancelled(cx, &meter, source.timeout).await;
+        is_cancelled = true;
+        reason
+    };
+    let cloned = sampled::run(&cx.events, &meter, cancelled, work).await;
+    if is_cancelled {
         git::abandon_clone(path);
     }
     cloned
 }
 
-/// Asks the remote where `branch` is, and gets what is new.
-pub async fn fetch(cx: &Context, git: Git, branch: &str) -> Result<Fetched> {
+/// Asks the remote where `revision` is, and gets what is new.
+///
+/// # Errors
+/// Those of git, `remote_timeout` after `timeout` without progress, or the interruption.
+pub async fn fetch(
+    cx: &Context,
+    source: &Source,
+    git: Git,
+    revision: Revision,
+    force: bool,
+) -> Result<Fetched> {
     let meter = Meter::default();
-    let interrupt = cx.interrupt.clone();
     let work = {
-        let (git, branch, meter) = (git.clone(), branch.to_owned(), meter.clone());
-        move || git.fetch(&branch, &meter, interrupt.flag())
+        let (git, revision, meter) = (git.clone(), revision.clone(), meter.clone());
+        let depth = source.depth;
+        move |stop: &AtomicBool| git.fetch(&revision, depth, force, &meter, stop)
     };
-    let fetched = sampled::run(&cx.events, &meter, cx.interrupt.cancelled(), work).await;
-    if cx.interrupt.signal().is_some() {
+    let mut is_cancelled = false;
+    let cancelled = async {
+        let reason = cancelled(cx, &meter, source.timeout).await;
+        is_cancelled = true;
+        reason
+    };
+    let fetched = sampled::run(&cx.events, &meter, cancelled, work).await;
+    if is_cancelled {
         git::abandon_fetch();
     }
     let fetched = fetched?;
-    cx.events.note(match fetched.received {
-        Some(received) => shown(received),
-        None => "nothing new".to_owned(),
+    cx.events.note(match (fetched.received, &revision) {
+        (Some(received), _) => shown(received),
+        (None, Revision::Commit(_)) => "the commit is here".to_owned(),
+        (None, _) => "nothing new".to_owned(),
     });
     Ok(Fetched {
         git,
-        branch: branch.to_owned(),
+        revision,
         upstream: fetched.upstream,
     })
+}
+
+/// Why to go on no longer: a signal, or a remote that has stopped answering.
+async fn cancelled(cx: &Context, meter: &Meter, limit: Duration) -> Failure {
+    tokio::select! {
+        signal = cx.interrupt.cancelled() => signal.into(),
+        () = sampled::stalled(meter, limit) => timed_out(limit),
+    }
+}
+
+/// The remote has not made progress for `limit`.
+pub fn timed_out(limit: Duration) -> Failure {
+    Failure::new(
+        Code::RemoteTimeout,
+        format!("the remote has sent nothing for {limit:?}"),
+    )
+    .hint(
+        "`git ls-remote origin` in the checkout shows whether git reaches it; deploy again, or with \
+         a longer `--git-timeout`",
+    )
 }
 
 fn shown(Received { objects, bytes }: Received) -> String {
@@ -71,7 +131,6 @@ mod tests {
 
     use super::*;
     use crate::event::{Emitter, Stage};
-    use crate::failure::Code;
     use crate::interrupt::Signal;
 
     #[test]
@@ -101,11 +160,12 @@ mod tests {
             let stream = std::cell::OnceCell::new();
             let cancelled = async {
                 stream.set(is_asked.await.unwrap()).unwrap();
-                Signal::Interrupt
+                Signal::Interrupt.into()
             };
             let work = {
                 let meter = meter.clone();
-                move || git.fetch("main", &meter, &false.into())
+                let main = Revision::Branch("main".to_owned());
+                move |stop: &AtomicBool| git.fetch(&main, None, false, &meter, stop)
             };
             sampled::run(&emitter.stage(Stage::Fetch), &meter, cancelled, work).await
         });

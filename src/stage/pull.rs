@@ -1,31 +1,50 @@
 //! git pull: the branch where the remote has it.
 
 use std::future::pending;
+use std::sync::atomic::AtomicBool;
 
 use super::checkout::CheckedOut;
 use super::{Context, sampled};
 use crate::event::Commit;
 use crate::failure::Result;
-use crate::git::{Git, Meter, Pull};
+use crate::git::{Git, Meter, Pull, Revision};
 
 /// A checkout at the commit that will be built.
 #[derive(Debug)]
 pub struct Pulled {
     pub git: Git,
-    pub branch: String,
+    pub revision: Revision,
     pub commit: Commit,
 }
 
-/// Takes the branch to where the remote has it, if that is a step forward; anywhere with `force`.
+/// Takes a branch to where the remote has it, if that is a step forward; anywhere with `force`. Tags
+/// and commits stay where they are.
 ///
 /// Not cancelled half-way: a work tree is at one commit or at the other.
 pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<Pulled> {
     cx.interrupt.check()?;
-    let (git, branch, upstream, clean) = checked_out.into_parts();
+    let (git, revision, upstream, clean) = checked_out.into_parts();
+    let branch = match &revision {
+        Revision::Branch(branch) => branch.clone(),
+        Revision::Tag(_) | Revision::Commit(_) => {
+            let kind = if revision.name().is_some() {
+                "tag"
+            } else {
+                "commit"
+            };
+            cx.events.note(format!("a {kind} has nothing to pull"));
+            let commit = git.head()?;
+            return Ok(Pulled {
+                git,
+                revision,
+                commit,
+            });
+        }
+    };
     let meter = Meter::default();
     let work = {
-        let (git, branch, meter) = (git.clone(), branch.clone(), meter.clone());
-        move || {
+        let (git, meter) = (git.clone(), meter.clone());
+        move |_: &AtomicBool| {
             let pull = git.pull(&branch, upstream, force, clean, &meter)?;
             Ok((pull, git.head()?))
         }
@@ -56,7 +75,7 @@ pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<
     });
     Ok(Pulled {
         git,
-        branch,
+        revision,
         commit,
     })
 }

@@ -1,14 +1,15 @@
 //! Work on a thread of its own, whose progress is looked at on a tick.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Meter;
-use crate::interrupt::Signal;
 
 /// How often progress is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -19,20 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A terminal's Ctrl-C reaches git's child processes too, whose end may be seen before the signal is.
 const NEWS: Duration = Duration::from_millis(50);
 
-/// Runs `work`, telling how far it has come, until it is done or `cancelled`. Work that does not
-/// notice that it is cancelled, on a connection that stalls for one, is left behind: it must be able
-/// to die with the process at any time.
+/// Runs `work`, telling how far it has come, until it is done or `cancelled`, which gives the reason;
+/// its flag is set then. Work that does not notice that it is cancelled, on a connection that stalls
+/// for one, is left behind: it must be able to die with the process at any time.
 pub async fn run<T: Send + 'static>(
     events: &StageEmitter,
     meter: &Meter,
-    cancelled: impl Future<Output = Signal>,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    cancelled: impl Future<Output = Failure>,
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, mut receiver) = oneshot::channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let is_stopped = Arc::clone(&stop);
     // Not a task of the runtime's: that would wait for it before it ends.
     std::thread::Builder::new()
         .name("git".to_owned())
-        .spawn(move || sender.send(work()).ok())
+        .spawn(move || sender.send(work(&is_stopped)).ok())
         .map_err(|error| Failure::io(Code::Internal, "start a thread", error))?;
 
     let mut ticks = interval(TICK);
@@ -44,16 +47,17 @@ pub async fn run<T: Send + 'static>(
         tokio::select! {
             // Work fails when it is cancelled; the signal is the reason to give.
             biased;
-            signal = &mut cancelled => {
+            reason = &mut cancelled => {
+                stop.store(true, Ordering::SeqCst);
                 timeout(PATIENCE, receiver).await.ok();
-                return Err(signal.into());
+                return Err(reason);
             }
             done = &mut receiver => {
                 let done = done.unwrap_or_else(|_| {
                     Err(Failure::new(Code::Internal, "a thread of sdp's ended too early"))
                 });
-                if done.is_err() && let Ok(signal) = timeout(NEWS, &mut cancelled).await {
-                    return Err(signal.into());
+                if done.is_err() && let Ok(reason) = timeout(NEWS, &mut cancelled).await {
+                    return Err(reason);
                 }
                 return done;
             }
@@ -68,12 +72,26 @@ pub async fn run<T: Send + 'static>(
     }
 }
 
+/// Returns when `meter` has stood still for `limit`.
+pub async fn stalled(meter: &Meter, limit: Duration) {
+    let mut last = (meter.pulse(), Instant::now());
+    while last.1.elapsed() < limit {
+        let left = limit.saturating_sub(last.1.elapsed());
+        sleep(left.min(TICK)).await;
+        let pulse = meter.pulse();
+        if pulse != last.0 {
+            last = (pulse, Instant::now());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
     use crate::event::{Emitter, Stage};
+    use crate::interrupt::Signal;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -90,8 +108,8 @@ mod tests {
             run(
                 &emitter.stage(Stage::Fetch),
                 &Meter::default(),
-                std::future::ready(Signal::Terminate),
-                move || {
+                std::future::ready(Signal::Terminate.into()),
+                move |_| {
                     blocked.recv().ok();
                     Ok(())
                 },
@@ -110,7 +128,7 @@ mod tests {
                 &emitter.stage(Stage::Fetch),
                 &Meter::default(),
                 std::future::pending(),
-                || -> Result<()> { std::panic::resume_unwind(Box::new(())) },
+                |_| -> Result<()> { std::panic::resume_unwind(Box::new(())) },
             )
             .await
         });

@@ -16,7 +16,8 @@ use crate::release::{self, Store};
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     pub git: &'a Git,
-    pub branch: &'a str,
+    /// The branch or the tag; `None` if a commit was named.
+    pub branch: Option<&'a str>,
     pub commit: &'a Commit,
 }
 
@@ -64,7 +65,7 @@ pub fn prepare(
             repository: repository.name.clone(),
             path: repository.path.clone(),
             deployment: plan.id.clone(),
-            branch: origin.branch.to_owned(),
+            branch: origin.branch.map(str::to_owned),
             commit: origin.commit.id.clone(),
             release,
             port: plan.container.port,

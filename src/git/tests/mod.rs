@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::branch::Checkout;
 use super::journal::Scratch;
-use super::{Git, Id, Kind, Meter, Pull};
+use super::{CloneRequest, Git, Id, Kind, Meter, Pull, Revision};
+use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -117,7 +118,7 @@ impl World {
         let url = self.origin();
         let meter = Meter::default();
         let url = url.to_str().unwrap();
-        Git::clone_url(url, &self.path(), Some("main"), &meter, &NEVER).unwrap()
+        clone_from(url, &self.path(), Some("main"), &meter).unwrap()
     }
 
     /// A clone with its files.
@@ -137,12 +138,29 @@ impl World {
     }
 }
 
-fn fetch(checkout: &Git, branch: &str) -> Result<Id> {
-    Ok(checkout.fetch(branch, &Meter::default(), &NEVER)?.upstream)
+fn branch(name: &str) -> Revision {
+    Revision::Branch(name.to_owned())
 }
 
-fn check_out(checkout: &Git, branch: &str, upstream: Id, force: bool) -> Result<Checkout> {
-    checkout.checkout(branch, upstream, force, &Meter::default())
+fn clone_from(url: &str, path: &Path, named: Option<&str>, meter: &Meter) -> Result<Git> {
+    let revision = named.map(branch);
+    let clone = CloneRequest {
+        url,
+        path,
+        revision: revision.as_ref(),
+        depth: None,
+        credentials: &Credentials::default(),
+    };
+    clone.run(meter, &NEVER)
+}
+
+fn fetch(checkout: &Git, name: &str) -> Result<Id> {
+    let fetched = checkout.fetch(&branch(name), None, false, &Meter::default(), &NEVER)?;
+    Ok(fetched.upstream)
+}
+
+fn check_out(checkout: &Git, name: &str, upstream: Id, force: bool) -> Result<Checkout> {
+    checkout.checkout(&branch(name), upstream, force, &Meter::default())
 }
 
 /// Fetch, checkout and pull.

@@ -11,11 +11,16 @@ fn a_fetch_tells_what_came() {
     let checkout = world.deployed();
     let meter = Meter::default();
     assert_eq!(
-        checkout.fetch("main", &meter, &NEVER).unwrap().received,
+        checkout
+            .fetch(&branch("main"), None, false, &meter, &NEVER)
+            .unwrap()
+            .received,
         None
     );
     let tip = world.commit(&[("a", "2")]);
-    let fetched = checkout.fetch("main", &meter, &NEVER).unwrap();
+    let fetched = checkout
+        .fetch(&branch("main"), None, false, &meter, &NEVER)
+        .unwrap();
     assert_eq!(fetched.upstream.to_string(), tip);
     let received = fetched.received.unwrap();
     assert_eq!(received.objects, 3);
@@ -208,7 +213,7 @@ fn a_missing_branch_is_told_with_what_there_is() {
     let meter = Meter::default();
     let url = world.origin();
     let into = world.dir.path().join("other");
-    let cloned = Git::clone_url(url.to_str().unwrap(), &into, Some("nope"), &meter, &NEVER);
+    let cloned = clone_from(url.to_str().unwrap(), &into, Some("nope"), &meter);
     assert_eq!(code(cloned), Code::BranchNotFound);
     assert!(!into.exists());
 }
@@ -219,7 +224,7 @@ fn an_empty_repository_is_said_to_be_empty() {
     let url = world.origin();
     for branch in [Some("main"), None] {
         let meter = Meter::default();
-        let cloned = Git::clone_url(url.to_str().unwrap(), &world.path(), branch, &meter, &NEVER);
+        let cloned = clone_from(url.to_str().unwrap(), &world.path(), branch, &meter);
         let failure = cloned.unwrap_err();
         assert_eq!(failure.code, Code::BranchNotFound);
         assert!(
@@ -237,8 +242,7 @@ fn a_clone_without_a_branch_takes_the_remotes_own() {
     git(&world.origin(), &["checkout", "-q", "-b", "trunk"]);
     let url = world.origin();
     let meter = Meter::default();
-    let checkout =
-        Git::clone_url(url.to_str().unwrap(), &world.path(), None, &meter, &NEVER).unwrap();
+    let checkout = clone_from(url.to_str().unwrap(), &world.path(), None, &meter).unwrap();
     assert_eq!(checkout.current_branch().unwrap().as_deref(), Some("trunk"));
     assert_eq!(checkout.origin().as_deref(), url.to_str());
     deploy(&checkout, "main", false).unwrap();
@@ -263,7 +267,7 @@ fn a_clone_goes_where_only_sdps_own_directory_is() {
     write(&taken, "something", "");
     let url = world.origin();
     let meter = Meter::default();
-    let cloned = Git::clone_url(url.to_str().unwrap(), &taken, None, &meter, &NEVER);
+    let cloned = clone_from(url.to_str().unwrap(), &taken, None, &meter);
     assert_eq!(code(cloned), Code::NotACheckout);
     assert_eq!(fs::read_dir(&taken).unwrap().count(), 1);
 }
@@ -441,7 +445,11 @@ fn a_fetch_that_is_not_wanted_any_more_leaves_nothing() {
     let checkout = world.deployed();
     world.commit(&[("a", "2")]);
     let stop = AtomicBool::new(true);
-    assert!(checkout.fetch("main", &Meter::default(), &stop).is_err());
+    assert!(
+        checkout
+            .fetch(&branch("main"), None, false, &Meter::default(), &stop)
+            .is_err()
+    );
     let packs = fs::read_dir(world.path().join(".git/objects/pack"))
         .unwrap()
         .flatten();

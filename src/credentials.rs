@@ -1,0 +1,146 @@
+//! What a deployment proves itself with to git's remotes. It goes to gix in memory, and to the `git`
+//! programs that go and git start in their environment: never to disk, never to a command line.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Where a git that asks for a user or a password has to come from, and what it is told.
+const ORIGIN: &str = "SDP_ASKPASS_ORIGIN";
+const USER: &str = "SDP_ASKPASS_USER";
+const TOKEN: &str = "SDP_ASKPASS_TOKEN";
+
+/// The user name where only a token is known: hosting services look at the token alone.
+const ANY_USER: &str = "git";
+
+/// The deployment's own credentials; where there are none, git's helpers and `~/.netrc` are asked.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    pub user: Option<String>,
+    /// A password or a token, for http.
+    pub token: Option<String>,
+    /// The private key for ssh.
+    pub ssh_key: Option<PathBuf>,
+}
+
+impl Credentials {
+    /// User and password for http.
+    pub fn login(&self) -> Option<(&str, &str)> {
+        let token = self.token.as_deref()?;
+        Some((self.user.as_deref().unwrap_or(ANY_USER), token))
+    }
+
+    /// The variables for a process that runs the `git` program: it asks sdp for what it needs to know
+    /// about `origin`, such as `https://git.example.com`, and nobody else about anything.
+    pub fn environment(&self, origin: Option<&str>) -> Vec<(OsString, OsString)> {
+        let mut variables: Vec<(OsString, OsString)> =
+            vec![("GIT_TERMINAL_PROMPT".into(), "0".into())];
+        let mut set = |name: &str, value: &OsStr| variables.push((name.into(), value.to_owned()));
+        if let (Some((user, token)), Some(origin)) = (self.login(), origin) {
+            // By its process, as the file may be replaced by a newer sdp meanwhile.
+            let sdp = format!("/proc/{}/exe", std::process::id());
+            set("GIT_ASKPASS", sdp.as_ref());
+            set(ORIGIN, origin.as_ref());
+            set(USER, user.as_ref());
+            set(TOKEN, token.as_ref());
+        }
+        if let Some(options) = self.ssh_options() {
+            let mut command = std::env::var_os("GIT_SSH_COMMAND").unwrap_or_else(|| "ssh".into());
+            command.push(" -o BatchMode=yes ");
+            command.push(options);
+            set("GIT_SSH_COMMAND", &command);
+        }
+        variables
+    }
+
+    /// Options for OpenSSH, quoted for a shell.
+    pub fn ssh_options(&self) -> Option<OsString> {
+        let key = self.ssh_key.as_ref()?;
+        let quoted = shlex::bytes::try_quote(key.as_os_str().as_encoded_bytes()).ok()?;
+        let mut options = OsString::from("-o IdentitiesOnly=yes -i ");
+        options.push(String::from_utf8_lossy(&quoted).as_ref());
+        Some(options)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+/// Answers a `git` program that runs sdp as its askpass; `arguments` are those after the program's
+/// name. `None` if it is not one; else the exit code.
+///
+/// The questions are those of git's credential.c: `Username for 'https://host': ` and
+/// `Password for 'https://user@host': `. About other hosts than the deployment's nothing is told:
+/// which hosts are asked about is up to the repository.
+pub fn answer_git(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
+    let origin = std::env::var(ORIGIN).ok()?;
+    let question = arguments.next()?.into_string().ok()?;
+    if arguments.next().is_some() {
+        return None;
+    }
+    let variable = answer(&question, &origin)?;
+    let said = variable
+        .and_then(|variable| std::env::var(variable).ok())
+        .is_some_and(|answer| writeln!(std::io::stdout(), "{answer}").is_ok());
+    Some(u8::from(!said))
+}
+
+/// The variable that has the answer; `Some(None)` if there is none for this question, `None` if it is
+/// no question of git's.
+fn answer(question: &str, origin: &str) -> Option<Option<&'static str>> {
+    let (variable, rest) = match question.split_once(" for '")? {
+        ("Username", rest) => (USER, rest),
+        ("Password", rest) => (TOKEN, rest),
+        _ => return None,
+    };
+    let url = rest.split('\'').next()?;
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let host = authority.rsplit('@').next()?;
+    Some((format!("{scheme}://{host}") == origin).then_some(variable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_is_told_about_the_origin_and_about_no_other_host() {
+        let origin = "https://git.example.com:8443";
+        let asked = |question: &str| answer(question, origin);
+        assert_eq!(
+            asked("Username for 'https://git.example.com:8443': "),
+            Some(Some(USER))
+        );
+        assert_eq!(
+            asked("Password for 'https://me@git.example.com:8443': "),
+            Some(Some(TOKEN))
+        );
+        assert_eq!(
+            asked("Password for 'https://me@git.example.com:8443/team/lib.git': "),
+            Some(Some(TOKEN))
+        );
+        for other in [
+            "Password for 'https://me@git.example.com': ",
+            "Password for 'http://me@git.example.com:8443': ",
+            "Password for 'https://git.example.com:8443@evil.example': ",
+            "Username for 'https://evil.example/https://git.example.com:8443': ",
+        ] {
+            assert_eq!(asked(other), Some(None), "{other}");
+        }
+        assert_eq!(asked("deploy"), None);
+    }
+
+    #[test]
+    fn what_is_secret_is_not_shown() {
+        let credentials = Credentials {
+            token: Some("s3cr3t".to_owned()),
+            ..Credentials::default()
+        };
+        assert!(!format!("{credentials:?}").contains("s3cr3t"));
+    }
+}

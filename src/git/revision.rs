@@ -1,0 +1,117 @@
+//! What of a repository is to be deployed.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use gix::refs::FullName;
+
+use super::{Git, Id, trouble};
+use crate::failure::{Code, Failure, Result};
+
+/// git does not look commits up by fewer digits.
+const SHORTEST: usize = 4;
+const FULL: usize = 40;
+
+/// A branch, which is followed, or a tag or a commit, which stay where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revision {
+    Branch(String),
+    Tag(String),
+    /// The id or its beginning, of lower-case hexadecimal digits.
+    Commit(String),
+}
+
+impl Revision {
+    /// # Errors
+    /// `usage`, if that cannot be the id of a commit.
+    pub fn commit(id: &str) -> Result<Revision> {
+        let id = id.to_ascii_lowercase();
+        let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hex && (SHORTEST..=FULL).contains(&id.len()) {
+            return Ok(Revision::Commit(id));
+        }
+        Err(Failure::new(
+            Code::Usage,
+            format!("`--commit {id}` cannot be the id of a commit"),
+        )
+        .hint("`--commit` takes 4 to 40 hexadecimal digits; `--branch` and `--tag` are for names"))
+    }
+
+    /// The name of a branch or a tag; commits have none.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Revision::Branch(name) | Revision::Tag(name) => Some(name),
+            Revision::Commit(_) => None,
+        }
+    }
+
+    /// The reference, as in `refs/heads/main`; commits have none.
+    ///
+    /// # Errors
+    /// `usage`, if git would not have such a name.
+    pub(super) fn reference(&self) -> Result<Option<FullName>> {
+        let (folder, name, kind) = match self {
+            Revision::Branch(name) => ("heads", name, "branch"),
+            Revision::Tag(name) => ("tags", name, "tag"),
+            Revision::Commit(_) => return Ok(None),
+        };
+        FullName::try_from(format!("refs/{folder}/{name}"))
+            .map(Some)
+            .map_err(|_| {
+                Failure::new(
+                    Code::Usage,
+                    format!("`{name}` cannot be the name of a {kind}"),
+                )
+                .hint(format!(
+                    "`--{kind} NAME` takes the name alone, such as `{}`",
+                    if kind == "tag" { "v1.0" } else { "main" }
+                ))
+            })
+    }
+}
+
+/// As in "the remote has no {}".
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Revision::Branch(name) => write!(f, "branch `{name}`"),
+            Revision::Tag(name) => write!(f, "tag `{name}`"),
+            Revision::Commit(id) => write!(f, "commit `{id}`"),
+        }
+    }
+}
+
+impl Git {
+    /// The commit whose id is, or begins with, `id`; `None` if it is not here.
+    ///
+    /// # Errors
+    /// `usage`, if there are several.
+    pub fn local_commit(&self, id: &str) -> Result<Option<Id>> {
+        let repo = self.local();
+        let read = || -> gix::Result<Vec<gix::ObjectId>> {
+            let prefix = gix::hash::Prefix::from_hex(id)?;
+            let mut candidates = HashSet::new();
+            repo.objects.lookup_prefix(prefix, Some(&mut candidates))?;
+            let is_commit = |id: &gix::ObjectId| {
+                let header = repo.find_header(*id);
+                header.is_ok_and(|header| header.kind() == gix::object::Kind::Commit)
+            };
+            Ok(candidates.into_iter().filter(is_commit).collect())
+        };
+        let mut found =
+            read().map_err(|error| trouble::git(format_args!("look for commit `{id}`"), &error))?;
+        match found[..] {
+            [] => Ok(None),
+            [only] => Ok(Some(Id(only))),
+            _ => {
+                found.sort();
+                Err(Failure::new(
+                    Code::Usage,
+                    format!("`{id}` is the beginning of several commits"),
+                )
+                .hint("`--commit` with more digits")
+                .detail(found.iter().map(ToString::to_string).take(10)))
+            }
+        }
+    }
+}
