@@ -49,6 +49,7 @@ use cli::{Cli, Command, Global};
 use engine::{Container, Engine, LogOptions};
 use event::{Emitter, Event};
 use failure::{Failure, Result};
+use git::Git;
 use handover::Canary;
 use interrupt::Interrupt;
 use plan::{Plan, Repository};
@@ -104,7 +105,7 @@ async fn command(cli: Cli) -> u8 {
         }
     };
     let code = dispatch(cli.command, &global, verbose, &interrupt).await;
-    if interrupt.signal().is_some() {
+    if code != 0 || interrupt.signal().is_some() {
         // What a cancelled fetch has started must not outlive it.
         interrupt::kill_children();
     }
@@ -234,7 +235,11 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
             return session.end(Err(failure), interrupt).await;
         }
     };
-    let session = Session::new(&plan.id, global, verbose, Redactor::new(plan.secrets()));
+    let stored = Git::stored_secret(&plan.repository.path);
+    let secrets = plan
+        .secrets()
+        .chain(stored.as_deref().map(|secret| ("password", secret)));
+    let session = Session::new(&plan.id, global, verbose, Redactor::new(secrets));
     let host = global.host.as_deref();
     let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
     if let (true, Some(container)) = (plan.follow, &deployed.container) {

@@ -105,7 +105,7 @@ async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, revision: &Revision) -> 
     let upstream = tokio::select! {
         asked = asked => asked.map_err(anyhow::Error::from)??,
         signal = run.interrupt.cancelled() => return Err(signal.into()),
-        () = tokio::time::sleep(plan.source.timeout) => return Err(fetch::timed_out(plan.source.timeout)),
+        () = tokio::time::sleep(plan.source.timeout) => return Err(fetch::timed_out(plan.source.timeout, &redact::url(&git.origin().unwrap_or_default()))),
     };
     let local = match revision {
         Revision::Branch(branch) => git.local_tip(branch)?,

@@ -214,6 +214,19 @@ impl Git {
         Some(url.to_bstring().to_string())
     }
 
+    /// The password that stands in the configuration of the checkout at `path`, where `git clone` has
+    /// put it: nobody may see it.
+    pub fn stored_secret(path: &Path) -> Option<String> {
+        let repo = gix::open(path).ok()?;
+        let config = repo.config_snapshot();
+        let url = config.string("remote.origin.url")?;
+        let login = split_login(&url.to_str_lossy()).ok()?.1?;
+        Some(match login.password.as_str() {
+            "" => login.user,
+            _ => login.password,
+        })
+    }
+
     /// The variables for processes that run the `git` program for this deployment, so that it gets
     /// at what the deployment's own credentials open.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {

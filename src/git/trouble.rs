@@ -75,7 +75,9 @@ pub fn remote(
         [.., last] => failure
             .source(anyhow::anyhow!(last.clone()))
             .detail(said.iter().take(NAMED_FILES).cloned()),
-        [] => failure.source(anyhow::anyhow!(cause)),
+        // Where the message has it all, gix's chain of causes is only for who wants to know.
+        [] if failure.code == Code::GitFailed => failure.source(anyhow::anyhow!(cause)),
+        [] => failure.detail([cause]),
     }
 }
 

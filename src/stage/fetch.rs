@@ -8,6 +8,7 @@ use super::{Context, sampled};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Id, Meter, Received, Revision};
 use crate::plan::Source;
+use crate::redact;
 use crate::units::size;
 
 /// A checkout whose remote has been asked.
@@ -44,8 +45,9 @@ pub async fn clone(cx: &Context, source: &Source, url: &str, path: &Path) -> Res
         }
     };
     let mut is_cancelled = false;
+    let remote = redact::url(url);
     let cancelled = async {
-        let reason = cancelled(cx, &meter, source.timeout).await;
+        let reason = cancelled(cx, &meter, source.timeout, &remote).await;
         is_cancelled = true;
         reason
     };
@@ -74,8 +76,9 @@ pub async fn fetch(
         move |stop: &AtomicBool| git.fetch(&revision, depth, force, &meter, stop)
     };
     let mut is_cancelled = false;
+    let remote = redact::url(&git.origin().unwrap_or_default());
     let cancelled = async {
-        let reason = cancelled(cx, &meter, source.timeout).await;
+        let reason = cancelled(cx, &meter, source.timeout, &remote).await;
         is_cancelled = true;
         reason
     };
@@ -97,23 +100,23 @@ pub async fn fetch(
 }
 
 /// Why to go on no longer: a signal, or a remote that has stopped answering.
-async fn cancelled(cx: &Context, meter: &Meter, limit: Duration) -> Failure {
+async fn cancelled(cx: &Context, meter: &Meter, limit: Duration, remote: &str) -> Failure {
     tokio::select! {
         signal = cx.interrupt.cancelled() => signal.into(),
-        () = sampled::stalled(meter, limit) => timed_out(limit),
+        () = sampled::stalled(meter, limit) => timed_out(limit, remote),
     }
 }
 
-/// The remote has not made progress for `limit`.
-pub fn timed_out(limit: Duration) -> Failure {
+/// The `remote` has not made progress for `limit`.
+pub fn timed_out(limit: Duration, remote: &str) -> Failure {
     Failure::new(
         Code::RemoteTimeout,
-        format!("the remote has sent nothing for {limit:?}"),
+        format!("`{remote}` has sent nothing for {limit:?}"),
     )
-    .hint(
-        "`git ls-remote origin` in the checkout shows whether git reaches it; deploy again, or with \
-         a longer `--git-timeout`",
-    )
+    .hint(format!(
+        "`git ls-remote {remote}` shows whether git reaches it; deploy again, or with a longer \
+         `--git-timeout`"
+    ))
 }
 
 fn shown(Received { objects, bytes }: Received) -> String {
