@@ -10,8 +10,9 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
+//! - `child`, `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
 
+mod child;
 mod cli;
 mod deploy;
 mod engine;
@@ -59,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The whole program: parses the command line, runs the command, and tells the exit code.
 pub fn run() -> ExitCode {
-    if let Some(code) = golang::run_on_leash(std::env::args_os().skip(1)) {
+    if let Some(code) = child::run_on_leash(std::env::args_os().skip(1)) {
         return ExitCode::from(code);
     }
     let cli = Cli::parse();
