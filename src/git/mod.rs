@@ -3,6 +3,7 @@
 //! gix fetches, reads and compares; what it lacks is written here: taking an existing work tree to
 //! another commit (`switch`), and the refs that go with it (`branch`).
 
+mod attributes;
 mod branch;
 mod fetch;
 mod journal;
@@ -249,6 +250,11 @@ impl fmt::Debug for Git {
 
 /// sdp's own directory in a checkout.
 const OWN_DIR: &str = ".sdp";
+
+/// The root of the work tree, which every checkout has.
+fn work_tree(repo: &gix::Repository) -> &Path {
+    repo.workdir().unwrap_or_else(|| repo.git_dir())
+}
 
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())

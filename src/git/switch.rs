@@ -16,13 +16,13 @@ use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::index::entry::{Flags, Mode};
 use gix::index::{File as Index, State};
-use gix::worktree::stack::state::{attributes, ignore};
+use gix::worktree::stack::state::{attributes::Source, ignore};
 
 use super::journal::{Journal, Scratch};
 use super::place::{Clearing, Ground};
 use super::plan::{Plan, apply};
 use super::survey::survey;
-use super::{Meter, OWN_DIR, trouble};
+use super::{Meter, OWN_DIR, attributes, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
 
 /// What a switch did to the work tree.
@@ -355,6 +355,8 @@ impl Switch<'_> {
                 .hint("`git mv` one of the two and commit that"));
             }
         }
+        attributes::finish(self.repo, new, &plan.write, tree)
+            .map_err(|error| trouble::git(what(&tree.display()), &error))?;
         for at in left_out {
             new.entries_mut()[at].flags.remove(Flags::SKIP_WORKTREE);
         }
@@ -368,7 +370,7 @@ impl Switch<'_> {
         total: usize,
     ) -> gix::Result<gix::worktree::state::checkout::Outcome> {
         let repo = self.repo;
-        let mut options = repo.checkout_options(attributes::Source::IdMapping)?;
+        let mut options = repo.checkout_options(Source::IdMapping)?;
         options.destination_is_initially_empty = true;
         options.keep_going = true;
         let objects = repo
@@ -388,7 +390,7 @@ impl Switch<'_> {
     }
 
     fn work_tree(&self) -> &Path {
-        self.repo.workdir().unwrap_or_else(|| self.repo.git_dir())
+        work_tree(self.repo)
     }
 }
 
