@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
@@ -139,6 +140,10 @@ pub struct Source {
     /// Drop local changes to tracked files, and follow a rewritten branch
     #[arg(long)]
     pub force: bool,
+
+    /// Bring submodules to where the commit has them, which takes the git program
+    #[arg(long, env = "SDP_SUBMODULES", value_parser = FalseyValueParser::new())]
+    pub submodules: bool,
 }
 
 #[derive(Debug, Args)]

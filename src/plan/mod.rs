@@ -23,6 +23,7 @@ pub struct Plan {
     /// `None`: the branch that is checked out, or the remote's default one.
     pub branch: Option<String>,
     pub force: bool,
+    pub submodules: bool,
     pub build: Build,
     pub container: Container,
     pub health: Health,
@@ -146,6 +147,7 @@ impl Plan {
             )?,
             branch: source.branch.clone(),
             force: source.force,
+            submodules: source.submodules,
             build: Build {
                 package: deploy.build.package.clone(),
                 workdir: inside(

@@ -5,7 +5,7 @@ use std::future::pending;
 use super::fetch::Fetched;
 use super::{Context, sampled};
 use crate::failure::Result;
-use crate::git::{Changes, CleanTree, Git, Id, Meter};
+use crate::git::{Changes, CleanTree, Git, Id, Meter, Program};
 
 /// A checkout that is on the branch, with nothing changed in it.
 #[derive(Debug)]
@@ -34,6 +34,12 @@ pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<Che
         branch,
         upstream,
     } = fetched;
+    let program = Program {
+        directory: git.path(),
+        environment: &[],
+        interrupt: &cx.interrupt,
+    };
+    git.expand_index(program).await?;
     let meter = Meter::default();
     let work = {
         let (git, branch, meter) = (git.clone(), branch.clone(), meter.clone());

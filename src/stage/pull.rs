@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use super::checkout::CheckedOut;
-use super::{Context, sampled};
+use super::{Context, complete, sampled};
 use crate::event::Commit;
 use crate::failure::Result;
 use crate::git::{Git, Meter, Pull};
@@ -17,9 +17,15 @@ pub struct Pulled {
 }
 
 /// Takes the branch to where the remote has it, if that is a step forward; anywhere with `force`.
+/// Then brings what the commit refers to: `submodules` if they are wanted, files of Git LFS.
 ///
-/// Not cancelled half-way: a work tree is at one commit or at the other.
-pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<Pulled> {
+/// The first of the two is not cancelled half-way: a work tree is at one commit or at the other.
+pub async fn pull(
+    cx: &Context,
+    checked_out: CheckedOut,
+    force: bool,
+    submodules: bool,
+) -> Result<Pulled> {
     cx.interrupt.check()?;
     let (git, branch, upstream, clean) = checked_out.into_parts();
     let meter = Meter::default();
@@ -54,6 +60,7 @@ pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<
             format!("reset to {short}, {dropped} commit{plural} dropped, {changes}")
         }
     });
+    complete::complete(cx, &git, submodules, force).await?;
     Ok(Pulled {
         git,
         branch,
