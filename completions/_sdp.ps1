@@ -85,6 +85,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag')
+            [CompletionResult]::new('--submodules', '--submodules', [CompletionResultType]::ParameterName, 'Bring submodules to where the commit has them, which takes the git program')
             [CompletionResult]::new('--no-canary', '--no-canary', [CompletionResultType]::ParameterName, 'Never run two releases at once: with a host port in common, stop the former one first')
             [CompletionResult]::new('--if-changed', '--if-changed', [CompletionResultType]::ParameterName, 'Leave what runs alone if commit, settings and image are the same, and it is healthy')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be done, with the docker run line that comes nearest to it')

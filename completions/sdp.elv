@@ -81,6 +81,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
             cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
+            cand --submodules 'Bring submodules to where the commit has them, which takes the git program'
             cand --no-canary 'Never run two releases at once: with a host port in common, stop the former one first'
             cand --if-changed 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
             cand --dry-run 'Only say what would be done, with the docker run line that comes nearest to it'

@@ -4,6 +4,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
@@ -172,6 +173,10 @@ pub struct Source {
         value_name = "DURATION"
     )]
     pub git_timeout: String,
+
+    /// Bring submodules to where the commit has them, which takes the git program
+    #[arg(long, env = "SDP_SUBMODULES", value_parser = FalseyValueParser::new())]
+    pub submodules: bool,
 }
 
 impl Cli {

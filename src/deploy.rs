@@ -19,8 +19,11 @@ use crate::run::{self, Ended, Ending, Run};
 use crate::stage::build::Binary;
 use crate::stage::pull::Pulled;
 use crate::stage::start::Origin;
-use crate::stage::{build, checkout, fetch, health, pull, start};
+use crate::stage::{Context, build, checkout, fetch, health, pull, start};
 use crate::upkeep;
+
+/// How many files a warning names.
+const NAMED_FILES: usize = 10;
 
 /// Runs a deployment from its first check to its last `status` event.
 pub async fn deploy(
@@ -104,7 +107,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         .await?;
     let pulled = run
         .stage(Stage::Pull, async |cx| {
-            pull::pull(&cx, checked_out, plan.force).await
+            pull::pull(&cx, checked_out, plan.force, plan.submodules).await
         })
         .await?;
     run.commit = Some(pulled.commit.clone());
@@ -119,7 +122,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let output = store.binary(&plan.repository.name);
     let binary = run
         .stage(Stage::Build, async |cx| {
-            build::build(
+            let built = build::build(
                 &cx,
                 &toolchain,
                 &platform,
@@ -127,7 +130,10 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
                 &plan.build,
                 &output,
             )
-            .await
+            .await;
+            let restored = put_back(&cx, &pulled.git, &output.with_file_name("changed"));
+            let binary = built?;
+            restored.map(|()| binary)
         })
         .await?;
     let made = Made {
@@ -163,6 +169,34 @@ pub async fn check_host(
         )
     };
     run.interrupt.or(checks).await
+}
+
+/// Puts tracked files back that the build has changed, so that the release has the commit's and the
+/// next deployment meets no local changes. What the build made of them is kept.
+fn put_back(cx: &Context, git: &Git, keep: &Path) -> Result<()> {
+    let changed = git.restore(keep)?;
+    let named: Vec<String> = changed
+        .iter()
+        .take(NAMED_FILES)
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    let more = match changed.len().saturating_sub(NAMED_FILES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if !named.is_empty() {
+        cx.events.warn(
+            format!(
+                "the build changed tracked files, which are put back: {}{more}",
+                named.join(", ")
+            ),
+            Some(format!(
+                "`ls -R {}` lists what it made of them; commit that if it is meant",
+                keep.display()
+            )),
+        );
+    }
+    Ok(())
 }
 
 /// What git and go have made.
@@ -299,8 +333,9 @@ async fn unchanged(
 fn settings(plan: &Plan, toolchain: &Toolchain, image: &Image) -> String {
     use sha2::{Digest as _, Sha256};
     let all = format!(
-        "{} {:?} {:?} {:?} {} {}",
+        "{} {} {:?} {:?} {:?} {} {}",
         env!("CARGO_PKG_VERSION"),
+        plan.submodules,
         plan.build,
         plan.container,
         plan.health,

@@ -56,6 +56,10 @@ pub enum Code {
     BranchDiverged,
     /// Another git process holds the index, or died holding it.
     GitLocked,
+    /// A merge, rebase or the like has been begun in the checkout and not finished.
+    GitUnfinished,
+    /// Files that Git LFS keeps elsewhere could not be fetched.
+    LfsPointer,
     /// Anything else that git could not do.
     GitFailed,
 
@@ -121,6 +125,8 @@ impl Code {
             Code::UntrackedInTheWay => "untracked_in_the_way",
             Code::BranchDiverged => "branch_diverged",
             Code::GitLocked => "git_locked",
+            Code::GitUnfinished => "git_unfinished",
+            Code::LfsPointer => "lfs_pointer",
             Code::GitFailed => "git_failed",
             Code::NoMainPackage => "no_main_package",
             Code::SeveralMainPackages => "several_main_packages",
@@ -161,6 +167,8 @@ impl Code {
             | Code::UntrackedInTheWay
             | Code::BranchDiverged
             | Code::GitLocked
+            | Code::GitUnfinished
+            | Code::LfsPointer
             | Code::GitFailed => 4,
             Code::NoMainPackage
             | Code::SeveralMainPackages

@@ -1,13 +1,11 @@
 //! The go command; nothing else runs it.
 
-use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
+use crate::child;
 use crate::event::{Amount, StageEmitter, Stream, Unit};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -15,9 +13,6 @@ use crate::plan::Build;
 
 /// Where Go's own archive goes, which seldom stands in a service's PATH.
 const USUAL_PLACE: &str = "/usr/local/go/bin/go";
-
-/// The hidden first argument with which sdp starts itself to become a child on a leash.
-const LEASH: &str = "__on-leash";
 
 /// A go command that runs.
 #[derive(Clone, Debug)]
@@ -92,10 +87,15 @@ impl Toolchain {
         command.args(["-e", "-find", "-f", format, "--", pattern]);
         let mut printed = Vec::new();
         let mut errors = Vec::new();
-        let ended = run(command, interrupt, |stream, line| match stream {
-            Stream::Stdout => printed.push(line),
-            Stream::Stderr => errors.push(line),
-        })
+        let ended = child::run(
+            command,
+            Code::BuildFailed,
+            interrupt,
+            |stream, line| match stream {
+                Stream::Stdout => printed.push(line),
+                Stream::Stderr => errors.push(line),
+            },
+        )
         .await?;
         if !ended.success() {
             return Err(
@@ -131,7 +131,7 @@ impl Toolchain {
         command.args(["--", package]);
         let mut compiled = 0;
         let mut said = Vec::new();
-        let ended = run(command, interrupt, |stream, line| {
+        let ended = child::run(command, Code::BuildFailed, interrupt, |stream, line| {
             if is_package(&line) {
                 compiled += 1;
                 events.update(Amount {
@@ -176,10 +176,8 @@ impl Toolchain {
     }
 
     fn command(&self, verb: &str, target: Target<'_>, build: &Build) -> Command {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = child::on_leash(&self.go);
         command
-            .arg(LEASH)
-            .arg(&self.go)
             .arg(verb)
             .current_dir(target.directory)
             .env("CGO_ENABLED", "0")
@@ -194,104 +192,8 @@ impl Toolchain {
     }
 }
 
-/// Runs the command that follows in `arguments`, and kills it with all its children when standard
-/// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
-/// would rename an older commit's program over the next deployment's. Does nothing if `arguments`
-/// are not of [`Toolchain::command`]'s making; else returns the exit code.
-pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
-    use rustix::process::{Signal, getpid, kill_process_group};
-    if arguments.next()? != LEASH {
-        return None;
-    }
-    let mut command = std::process::Command::new(arguments.next()?);
-    let mut child = match command.args(arguments).stdin(Stdio::null()).spawn() {
-        Ok(child) => child,
-        Err(error) => {
-            // To the sdp that is waiting for what go has to say.
-            writeln!(std::io::stderr(), "go does not start: {error}").ok();
-            return Some(127);
-        }
-    };
-    std::thread::spawn(|| {
-        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
-        // Its own group, too: sdp made it the leader.
-        kill_process_group(getpid(), Signal::KILL).ok();
-    });
-    let code = child.wait().ok().and_then(|status| status.code());
-    Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-}
-
 /// With -v, go prints the import path of each package that it compiles on a line of its own; whatever
 /// else it prints there has a blank, a colon or a `#` in it.
 fn is_package(line: &str) -> bool {
     !line.is_empty() && !line.contains([' ', '\t', ':', '#'])
-}
-
-/// Runs a command in a process group of its own, line by line; an interruption kills the group.
-async fn run(
-    mut command: Command,
-    interrupt: &Interrupt,
-    mut line: impl FnMut(Stream, String),
-) -> Result<std::process::ExitStatus> {
-    let io = |error| Failure::io(Code::BuildFailed, "run go", error);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(io)?;
-    // Dropped when the child is not wanted any more; waiting for it would drop it too early.
-    let _leash = child.stdin.take();
-    let text = |bytes: Vec<u8>| {
-        String::from_utf8_lossy(&bytes)
-            .trim_end_matches('\r')
-            .to_owned()
-    };
-    let mut stdout = child
-        .stdout
-        .take()
-        .map(|pipe| BufReader::new(pipe).split(b'\n'));
-    let mut stderr = child
-        .stderr
-        .take()
-        .map(|pipe| BufReader::new(pipe).split(b'\n'));
-    while stdout.is_some() || stderr.is_some() {
-        tokio::select! {
-            next = next(&mut stdout), if stdout.is_some() => match next {
-                Some(bytes) => line(Stream::Stdout, text(bytes)),
-                None => stdout = None,
-            },
-            next = next(&mut stderr), if stderr.is_some() => match next {
-                Some(bytes) => line(Stream::Stderr, text(bytes)),
-                None => stderr = None,
-            },
-            signal = interrupt.cancelled() => {
-                end(&mut child).await;
-                return Err(signal.into());
-            }
-        }
-    }
-    tokio::select! {
-        ended = child.wait() => ended.map_err(io),
-        signal = interrupt.cancelled() => {
-            end(&mut child).await;
-            Err(signal.into())
-        }
-    }
-}
-
-/// Go keeps its cache in order by itself, and what it leaves in its scratch directory is removed.
-async fn end(child: &mut Child) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-    if let Some(group) = pid.and_then(Pid::from_raw) {
-        kill_process_group(group, Signal::KILL).ok();
-    }
-    child.wait().await.ok();
-}
-
-async fn next<R: AsyncBufRead + Unpin>(lines: &mut Option<Split<R>>) -> Option<Vec<u8>> {
-    lines.as_mut()?.next_segment().await.ok().flatten()
 }

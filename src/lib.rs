@@ -10,8 +10,9 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `credentials`, `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
+//! - `child`, `credentials`, `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
 
+mod child;
 mod cli;
 mod credentials;
 mod deploy;
@@ -63,7 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn run() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
     let as_helper =
-        credentials::answer_git(arguments()).or_else(|| golang::run_on_leash(arguments()));
+        credentials::answer_git(arguments()).or_else(|| child::run_on_leash(arguments()));
     if let Some(code) = as_helper {
         return ExitCode::from(code);
     }

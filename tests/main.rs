@@ -6,6 +6,7 @@
 mod cancel;
 mod completions;
 mod container;
+mod contents;
 mod deploy;
 mod disk;
 mod engine_faults;
@@ -25,6 +26,7 @@ mod releases;
 mod rollback;
 mod support;
 mod together;
+mod work_trees;
 
 /// A file that nobody compiles looks like tests and tests nothing.
 #[test]

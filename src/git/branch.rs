@@ -9,7 +9,7 @@ use gix::refs::{FullName, Target};
 
 use super::journal::lock_of;
 use super::switch::{Changes, CleanTree, Switch};
-use super::{Git, Id, Meter, Revision, trouble};
+use super::{Git, Id, Meter, Revision, held, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
 
 /// A branch that has been checked out.
@@ -124,6 +124,10 @@ impl Git {
         force: bool,
         meter: &Meter,
     ) -> Result<Checkout> {
+        self.refuse_unfinished()?;
+        if !force {
+            self.refuse_changed_submodules()?;
+        }
         let repo = self.local();
         let name = full_name(branch)?;
         let (current, head) = read_head(&repo)?;
@@ -314,7 +318,7 @@ fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -> Result<()
     let files = std::iter::once(repo.git_dir().join("HEAD"))
         .chain(branch.map(|branch| repo.common_dir().join(branch)));
     match files.map(|file| lock_of(&file)).find(|lock| lock.exists()) {
-        Some(lock) => Err(trouble::locked(&lock)),
+        Some(lock) => Err(held::locked(&lock, work_tree(repo))),
         None => Ok(()),
     }
 }
@@ -378,7 +382,7 @@ fn track(repo: &gix::Repository, branch: &str) -> Result<()> {
     };
     write().map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return trouble::locked(&lock);
+            return held::locked(&lock, work_tree(repo));
         }
         fs::remove_file(&lock).ok();
         Failure::io(

@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use gix::ObjectId;
 
-use super::{OWN_DIR, place, trouble};
+use super::{OWN_DIR, held, place, work_tree};
 use crate::failure::{Code, Failure, Result};
 
 /// The directory that a switch works in.
@@ -61,7 +61,7 @@ impl Scratch {
             fs::remove_file(&path).ok();
         }
         if path.symlink_metadata().is_ok() {
-            return Err(trouble::locked(&path));
+            return Err(held::locked(&path, work_tree(repo)));
         }
         let former = former.filter(|former| former.explains(head));
         let lock = self.lock(&index, &path, |lock| Journal {
@@ -73,7 +73,7 @@ impl Scratch {
             Ok(Some(lock)) => Ok(lock),
             Ok(None) => {
                 self.forget(former);
-                Err(trouble::locked(&path))
+                Err(held::locked(&path, work_tree(repo)))
             }
             Err(error) => {
                 let what = format!("lock the git index `{}`", index.display());

@@ -1,21 +1,30 @@
 //! git, in process: the only place that names gix and its HTTP client.
 //!
 //! gix fetches, reads and compares; what it lacks is written here: taking an existing work tree to
-//! another commit (`switch`), and the refs that go with it (`branch`).
+//! another commit (`switch`), and the refs that go with it (`branch`). For the rest there is the
+//! `git` program (`program`).
 
+mod attributes;
 mod branch;
 mod clone;
 mod fetch;
+mod held;
 mod journal;
+mod lfs;
 mod place;
 mod plan;
+mod program;
 mod progress;
 mod remote;
+mod restore;
 mod revision;
+mod sparse;
+mod submodules;
 mod survey;
 mod switch;
 mod transport;
 mod trouble;
+mod unfinished;
 mod url;
 
 #[cfg(test)]
@@ -33,6 +42,7 @@ use gix::index::entry::{Flags, Mode, Stage};
 pub use self::branch::Pull;
 pub use self::clone::{CloneRequest, abandon_clone};
 pub use self::fetch::abandon_fetch;
+pub use self::program::Program;
 pub use self::progress::Meter;
 pub use self::remote::Received;
 pub use self::revision::Revision;
@@ -79,7 +89,7 @@ pub enum Kind {
     File,
     Executable,
     Symlink,
-    /// Another repository's place; its directory is left empty.
+    /// Another repository's place.
     Submodule,
 }
 
@@ -99,7 +109,9 @@ impl Git {
             )
             .hint("`--url URL` clones it there on first use"));
         }
-        let mut repo: gix::Repository = gix::open(path).map_err(|error| {
+        let options = gix::open::Options::default().config_overrides(lfs::filter().iter().copied());
+        let opened = gix::open_opts(path, options);
+        let mut repo: gix::Repository = opened.map_err(|error| {
             let failure = trouble::git(format_args!("open the git checkout `{shown}`"), &error);
             match failure.code {
                 Code::GitFailed => Failure {
@@ -261,9 +273,20 @@ impl Git {
         read().map_err(|error| trouble::git("read the commit at HEAD", &error))
     }
 
-    /// The tracked files, in the index's order. Those that a sparse checkout leaves out are not
-    /// among them.
+    /// The tracked files, each repository's in its index's order, and those of the submodules that
+    /// are in the work tree. Those that a sparse checkout leaves out are not among them.
     pub fn tracked_files(&self) -> Result<Vec<Tracked>> {
+        let mut files = self.own_files()?;
+        for (directory, submodule) in self.submodule_checkouts()? {
+            files.extend(submodule.own_files()?.into_iter().map(|file| Tracked {
+                path: directory.join(file.path),
+                kind: file.kind,
+            }));
+        }
+        Ok(files)
+    }
+
+    fn own_files(&self) -> Result<Vec<Tracked>> {
         let index = self
             .local()
             .index_or_empty()
@@ -305,6 +328,11 @@ impl fmt::Debug for Git {
 
 /// sdp's own directory in a checkout.
 const OWN_DIR: &str = ".sdp";
+
+/// The root of the work tree, which every checkout has.
+fn work_tree(repo: &gix::Repository) -> &Path {
+    repo.workdir().unwrap_or_else(|| repo.git_dir())
+}
 
 fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())

@@ -6,10 +6,14 @@ use std::sync::atomic::AtomicBool;
 use gix::ObjectId;
 use gix::bstr::{BStr, BString};
 use gix::index::entry::{Flags, Mode, Stage, Stat};
+use gix::index::fs::Metadata;
 use gix::index::{Entry, State};
 use gix::status::plumbing::index_as_worktree::traits::{FastEq, SubmoduleStatus};
 use gix::status::plumbing::index_as_worktree::{Change, EntryStatus};
 use gix::status::plumbing::index_as_worktree_with_renames as status;
+
+use super::attributes::Written;
+use super::{attributes, place, work_tree};
 
 /// Where the checkout differs from the commit at HEAD.
 #[derive(Default)]
@@ -41,6 +45,7 @@ pub fn survey(
             .modified
             .iter()
             .chain(&found.removed)
+            .chain(&found.vanished)
             .cloned()
             .collect(),
         changed: found.modified,
@@ -62,6 +67,8 @@ pub fn survey(
 struct Differences {
     modified: BTreeSet<BString>,
     removed: BTreeSet<BString>,
+    /// Submodules without a directory.
+    vanished: BTreeSet<BString>,
     refreshed: usize,
 }
 
@@ -75,6 +82,10 @@ fn compare(repo: &gix::Repository, index: &mut State) -> gix::Result<Differences
             assumed.push(at);
         }
     }
+    let unreadable = attributes::unreadable(repo, index)?;
+    for &at in &unreadable {
+        index.entries_mut()[at].flags.insert(Flags::ASSUME_VALID);
+    }
     let mut found = Collector::default();
     repo.index_worktree_status(
         index,
@@ -87,10 +98,25 @@ fn compare(repo: &gix::Repository, index: &mut State) -> gix::Result<Differences
         gix::status::index_worktree::Options::default(),
     )?;
     let Collector {
-        modified,
-        removed,
+        mut modified,
+        mut removed,
+        vanished,
         refreshed,
     } = found;
+    for &at in &unreadable {
+        index.entries_mut()[at].flags.remove(Flags::ASSUME_VALID);
+    }
+    if !unreadable.is_empty() {
+        let mut written = Written::new(repo, index)?;
+        for entry in unreadable.iter().map(|at| &index.entries()[*at]) {
+            let path = entry.path(index);
+            if !place::below(work_tree(repo), path).exists() {
+                removed.insert(path.to_owned());
+            } else if !written.is_at(work_tree(repo), path, entry)? {
+                modified.insert(path.to_owned());
+            }
+        }
+    }
     for (at, stat) in &refreshed {
         index.entries_mut()[*at].stat = *stat;
     }
@@ -100,6 +126,7 @@ fn compare(repo: &gix::Repository, index: &mut State) -> gix::Result<Differences
     Ok(Differences {
         modified,
         removed,
+        vanished,
         refreshed: refreshed.len(),
     })
 }
@@ -108,6 +135,7 @@ fn compare(repo: &gix::Repository, index: &mut State) -> gix::Result<Differences
 struct Collector {
     modified: BTreeSet<BString>,
     removed: BTreeSet<BString>,
+    vanished: BTreeSet<BString>,
     refreshed: Vec<(usize, Stat)>,
 }
 
@@ -129,7 +157,9 @@ impl<'index> status::VisitEntry<'index> for Collector {
         match status {
             EntryStatus::NeedsUpdate(stat) => self.refreshed.push((entry_index, stat)),
             // The directory of a submodule is nobody's loss.
-            EntryStatus::Change(Change::Removed) if entry.mode == Mode::COMMIT => {}
+            EntryStatus::Change(Change::Removed) if entry.mode == Mode::COMMIT => {
+                self.vanished.insert(rela_path.to_owned());
+            }
             EntryStatus::Change(Change::Removed) => {
                 self.removed.insert(rela_path.to_owned());
             }
@@ -160,25 +190,40 @@ fn adopt(
     goal: &State,
 ) -> gix::Result<()> {
     let mut candidates = goal.clone();
-    candidates.remove_entries(|_, path, entry| {
+    candidates.remove_entries(|_, path, _| {
         let is_known = index.entry_by_path(path).is_some();
-        entry.mode == Mode::COMMIT || (is_known && !modified.contains(path))
+        is_known && !modified.contains(path)
     });
     if candidates.entries().is_empty() {
         return Ok(());
     }
     let differences = compare(repo, &mut candidates)?;
+    let mut written = Written::new(repo, goal)?;
+    let root = work_tree(repo);
     for entry in candidates.entries() {
         let path = entry.path(&candidates);
-        if differences.modified.contains(path) || differences.removed.contains(path) {
-            continue;
+        let mut differing = [
+            &differences.modified,
+            &differences.removed,
+            &differences.vanished,
+        ]
+        .into_iter();
+        let mut stat = entry.stat;
+        if differing.any(|paths| paths.contains(path)) {
+            // It may be as its own attributes say, which are not those in the work tree yet.
+            if !written.is_at(root, path, entry)? {
+                continue;
+            }
+            let file = Metadata::from_path_no_follow(&place::below(root, path));
+            let file = file.map_err(gix::Error::from_error)?;
+            stat = Stat::from_fs(&file).map_err(gix::Error::from_error)?;
         }
         modified.remove(path);
         if let Some(at) = index.entry_index_by_path_and_stage(path, Stage::Unconflicted) {
             let known = &mut index.entries_mut()[at];
-            (known.id, known.mode, known.stat) = (entry.id, entry.mode, entry.stat);
+            (known.id, known.mode, known.stat) = (entry.id, entry.mode, stat);
         } else {
-            index.dangerously_push_entry(entry.stat, entry.id, entry.flags, entry.mode, path);
+            index.dangerously_push_entry(stat, entry.id, entry.flags, entry.mode, path);
             index.sort_entries();
         }
     }

@@ -16,13 +16,13 @@ use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::index::entry::{Flags, Mode};
 use gix::index::{File as Index, State};
-use gix::worktree::stack::state::{attributes, ignore};
+use gix::worktree::stack::state::{attributes::Source, ignore};
 
 use super::journal::{Journal, Scratch};
 use super::place::{Clearing, Ground};
 use super::plan::{Plan, apply};
 use super::survey::survey;
-use super::{Meter, OWN_DIR, trouble};
+use super::{Meter, OWN_DIR, attributes, sparse, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
 
 /// What a switch did to the work tree.
@@ -222,16 +222,6 @@ impl Switch<'_> {
             return Ok((empty_index(repo), HashSet::new()));
         }
         let mut index = open_index(repo)?;
-        if index.is_sparse() {
-            return Err(Failure::new(
-                Code::GitFailed,
-                format!(
-                    "the git index of `{}` is a sparse one",
-                    self.work_tree().display()
-                ),
-            )
-            .hint("`git sparse-checkout reapply --no-sparse-index` in the checkout"));
-        }
         // Goals whose objects are gone explain nothing, and need no explanation.
         let goals: Vec<State> = former.map_or_else(Vec::new, |journal| {
             let index_at =
@@ -250,7 +240,7 @@ impl Switch<'_> {
     fn target_index(&self) -> Result<Index> {
         let read = || -> gix::Result<Index> {
             let mut index = index_at(self.repo, self.target)?;
-            leave_out_sparse(self.repo, &mut index)?;
+            sparse::leave_out(self.repo, &mut index)?;
             Ok(index)
         };
         let index =
@@ -355,6 +345,8 @@ impl Switch<'_> {
                 .hint("`git mv` one of the two and commit that"));
             }
         }
+        attributes::finish(self.repo, new, &plan.write, tree)
+            .map_err(|error| trouble::git(what(&tree.display()), &error))?;
         for at in left_out {
             new.entries_mut()[at].flags.remove(Flags::SKIP_WORKTREE);
         }
@@ -368,7 +360,7 @@ impl Switch<'_> {
         total: usize,
     ) -> gix::Result<gix::worktree::state::checkout::Outcome> {
         let repo = self.repo;
-        let mut options = repo.checkout_options(attributes::Source::IdMapping)?;
+        let mut options = repo.checkout_options(Source::IdMapping)?;
         options.destination_is_initially_empty = true;
         options.keep_going = true;
         let objects = repo
@@ -388,11 +380,11 @@ impl Switch<'_> {
     }
 
     fn work_tree(&self) -> &Path {
-        self.repo.workdir().unwrap_or_else(|| self.repo.git_dir())
+        work_tree(self.repo)
     }
 }
 
-fn open_index(repo: &gix::Repository) -> Result<Index> {
+pub fn open_index(repo: &gix::Repository) -> Result<Index> {
     repo.open_index()
         .map_err(|error| trouble::git("read the git index", &error))
 }
@@ -404,24 +396,4 @@ fn empty_index(repo: &gix::Repository) -> Index {
 fn index_at(repo: &gix::Repository, commit: ObjectId) -> gix::Result<Index> {
     let tree = repo.find_commit(commit)?.tree_id()?;
     repo.index_from_tree(&tree)
-}
-
-/// Marks the entries that a sparse checkout leaves out.
-fn leave_out_sparse(repo: &gix::Repository, index: &mut Index) -> gix::Result<()> {
-    let config = repo.config_snapshot();
-    if !config.boolean("core.sparseCheckout").unwrap_or(false) {
-        return Ok(());
-    }
-    let patterns = gix::worktree::sparse::read_patterns(repo.git_dir());
-    let patterns = patterns.map_err(gix::Error::from_error)?;
-    if let Some(patterns) = patterns {
-        gix::worktree::sparse::apply_patterns(
-            index,
-            &patterns,
-            &repo.git_dir().join("info/sparse-checkout"),
-            config.boolean("core.sparseCheckoutCone").unwrap_or(true),
-            gix::glob::pattern::Case::Sensitive,
-        )?;
-    }
-    Ok(())
 }

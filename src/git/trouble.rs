@@ -2,8 +2,6 @@
 
 use std::error::Error as _;
 use std::io::ErrorKind;
-use std::path::Path;
-use std::time::SystemTime;
 
 use gix::bstr::{BString, ByteSlice};
 
@@ -300,29 +298,6 @@ fn named(files: &[BString]) -> Vec<String> {
         lines.push(format!("and {more} more"));
     }
     lines
-}
-
-/// A lock file of git's that is not ours.
-pub fn locked(lock: &Path) -> Failure {
-    let age = lock
-        .symlink_metadata()
-        .and_then(|meta| meta.modified())
-        .ok()
-        .and_then(|then| SystemTime::now().duration_since(then).ok())
-        .map(|age| match age.as_secs() {
-            seconds @ 0..120 => format!(" for {seconds} s"),
-            seconds @ 120..7200 => format!(" for {} min", seconds / 60),
-            seconds => format!(" for {} h", seconds / 3600),
-        })
-        .unwrap_or_default();
-    Failure::new(
-        Code::GitLocked,
-        format!("another git process has held `{}`{age}", lock.display()),
-    )
-    .hint(format!(
-        "`rm {}` if no git process works in the checkout any more",
-        lock.display()
-    ))
 }
 
 /// The texts of all errors beneath, outermost first, each once.

@@ -28,6 +28,7 @@ pub struct Plan {
     pub repository: Repository,
     pub source: Source,
     pub force: bool,
+    pub submodules: bool,
     pub build: Build,
     pub container: Container,
     pub health: Health,
@@ -166,6 +167,7 @@ impl Plan {
                 timeout: duration("--git-timeout", &source.git_timeout)?,
             },
             force: source.force,
+            submodules: source.submodules,
             build: Build {
                 package: deploy.build.package.clone(),
                 workdir: inside(

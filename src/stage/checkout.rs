@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::fetch::Fetched;
 use super::{Context, sampled};
 use crate::failure::Result;
-use crate::git::{Changes, CleanTree, Git, Id, Meter, Revision};
+use crate::git::{Changes, CleanTree, Git, Id, Meter, Program, Revision};
 
 /// A checkout that is at the revision, with nothing changed in it.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<Che
         revision,
         upstream,
     } = fetched;
+    let program = Program {
+        directory: git.path(),
+        environment: &[],
+        interrupt: &cx.interrupt,
+    };
+    git.expand_index(program).await?;
     let meter = Meter::default();
     let work = {
         let (git, revision, meter) = (git.clone(), revision.clone(), meter.clone());

@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod checkout;
+mod complete;
 pub mod fetch;
 pub mod health;
 pub mod pull;

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::atomic::AtomicBool;
 
 use super::checkout::CheckedOut;
-use super::{Context, sampled};
+use super::{Context, complete, sampled};
 use crate::event::Commit;
 use crate::failure::Result;
 use crate::git::{Git, Meter, Pull, Revision};
@@ -19,9 +19,15 @@ pub struct Pulled {
 
 /// Takes a branch to where the remote has it, if that is a step forward; anywhere with `force`. Tags
 /// and commits stay where they are.
+/// Then brings what the commit refers to: `submodules` if they are wanted, files of Git LFS.
 ///
-/// Not cancelled half-way: a work tree is at one commit or at the other.
-pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<Pulled> {
+/// The first of the two is not cancelled half-way: a work tree is at one commit or at the other.
+pub async fn pull(
+    cx: &Context,
+    checked_out: CheckedOut,
+    force: bool,
+    submodules: bool,
+) -> Result<Pulled> {
     cx.interrupt.check()?;
     let (git, revision, upstream, clean) = checked_out.into_parts();
     let branch = match &revision {
@@ -34,6 +40,7 @@ pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<
             };
             cx.events.note(format!("a {kind} has nothing to pull"));
             let commit = git.head()?;
+            complete::complete(cx, &git, submodules, force).await?;
             return Ok(Pulled {
                 git,
                 revision,
@@ -73,6 +80,7 @@ pub async fn pull(cx: &Context, checked_out: CheckedOut, force: bool) -> Result<
             format!("reset to {short}, {dropped} commit{plural} dropped, {changes}")
         }
     });
+    complete::complete(cx, &git, submodules, force).await?;
     Ok(Pulled {
         git,
         revision,

@@ -164,12 +164,27 @@ impl Host {
     }
 
     pub fn origin(&self, files: &Files) -> Origin {
-        Origin::new(&self.environment, &self.path("origin"), files)
+        self.origin_in("origin", files)
+    }
+
+    /// One more origin, in a folder of its own.
+    pub fn origin_in(&self, folder: &str, files: &Files) -> Origin {
+        Origin::new(&self.environment, &self.path(folder), files)
     }
 
     /// Runs `git` in the checkout.
     pub fn git(&self, arguments: &[&str]) -> String {
         self.environment.git(&self.checkout(), arguments)
+    }
+
+    /// Runs `git` in a folder of this host.
+    pub fn git_in(&self, folder: &str, arguments: &[&str]) -> String {
+        self.environment.git(&self.path(folder), arguments)
+    }
+
+    /// A command that runs in the checkout.
+    pub fn command(&self, program: &str) -> Command {
+        self.environment.command(program, &self.checkout())
     }
 
     pub fn sdp(&self, arguments: &[&str]) -> Sdp {

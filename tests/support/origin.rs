@@ -77,12 +77,24 @@ impl Origin {
         self.git(&["add", "--all"]);
     }
 
-    fn push(&self, branch: &str) -> String {
+    /// Where commits are made.
+    pub fn work(&self) -> &Path {
+        &self.work
+    }
+
+    /// Where they are pushed to.
+    pub fn bare(&self) -> &Path {
+        &self.bare
+    }
+
+    /// Pushes what has been committed.
+    pub fn push(&self, branch: &str) -> String {
         self.git(&["push", "--quiet", "--force", "origin", branch]);
         self.git(&["rev-parse", "HEAD"])
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    /// Runs `git` where commits are made.
+    pub fn git(&self, arguments: &[&str]) -> String {
         self.environment.git(&self.work, arguments)
     }
 }

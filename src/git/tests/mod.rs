@@ -8,7 +8,7 @@ mod walk;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
 use super::branch::Checkout;
@@ -27,13 +27,22 @@ fn git(dir: &Path, args: &[&str]) -> String {
 }
 
 fn try_git(dir: &Path, args: &[&str]) -> (bool, String) {
+    let output = output(dir, args);
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+    }
+    (output.status.success(), text)
+}
+
+fn output(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"GIT_") {
             command.env_remove(name);
         }
     }
-    let output = command
+    command
         .args([
             "-c",
             "init.defaultBranch=main",
@@ -53,12 +62,7 @@ fn try_git(dir: &Path, args: &[&str]) -> (bool, String) {
             ("LC_ALL", "C"),
         ])
         .output()
-        .unwrap();
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-    }
-    (output.status.success(), text)
+        .unwrap()
 }
 
 /// An origin to push to, by committing there, and a place for checkouts of it.

@@ -1,6 +1,8 @@
 //! The work tree: what is written, what is left alone, what is refused.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use super::super::place;
 use super::*;
@@ -444,6 +446,90 @@ fn a_sparse_checkout_stays_sparse() {
     assert!(!world.path().join("out").exists());
     assert_eq!(git(&world.path(), &["status", "--porcelain"]), "");
     assert_eq!(checkout.tracked_files().unwrap().len(), 2);
+}
+
+/// Each with the content as it lies in a work tree, and as git wrote it there.
+#[test]
+fn files_are_written_as_their_attributes_say() {
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+    fn utf32(text: &str, bytes: fn(u32) -> [u8; 4]) -> Vec<u8> {
+        text.chars().map(u32::from).flat_map(bytes).collect()
+    }
+    const TEXT: &str = "größer\n日本 𝄞\n";
+    let marked = format!("\u{feff}{TEXT}");
+    let rows: [(&str, Vec<u8>); 17] = [
+        ("text eol=crlf", b"a\r\nb\r\n".to_vec()),
+        ("text eol=lf", b"a\nb\n".to_vec()),
+        ("text=auto eol=crlf", b"a\0b\n".to_vec()),
+        ("-text", b"a\r\nb\n".to_vec()),
+        ("binary", b"a\r\nb\n".to_vec()),
+        (
+            "export-ignore",
+            b"in an archive never, here always\n".to_vec(),
+        ),
+        ("ident", b"one $Id$ and $Id$, no $Identity$\n".to_vec()),
+        ("ident eol=crlf", b"$Id$\r\nnext\r\n".to_vec()),
+        (
+            "working-tree-encoding=ISO-8859-1",
+            b"gr\xf6\xdfer\n".to_vec(),
+        ),
+        (
+            "working-tree-encoding=UTF-16LE",
+            utf16(TEXT, u16::to_le_bytes),
+        ),
+        (
+            "working-tree-encoding=utf-16be",
+            utf16(TEXT, u16::to_be_bytes),
+        ),
+        (
+            "working-tree-encoding=UTF-16",
+            utf16(&marked, u16::to_le_bytes),
+        ),
+        (
+            "working-tree-encoding=UTF-16LE-BOM",
+            utf16(&marked, u16::to_le_bytes),
+        ),
+        (
+            "text eol=crlf working-tree-encoding=UTF-16LE",
+            utf16(&TEXT.replace('\n', "\r\n"), u16::to_le_bytes),
+        ),
+        (
+            "ident working-tree-encoding=UTF-16LE",
+            utf16("$Id$\n", u16::to_le_bytes),
+        ),
+        (
+            "working-tree-encoding=UTF-32LE",
+            utf32(TEXT, u32::to_le_bytes),
+        ),
+        (
+            "working-tree-encoding=UTF-32",
+            utf32(&marked, u32::to_le_bytes),
+        ),
+    ];
+    let world = World::new();
+    let mut attributes = String::new();
+    for (at, (attribute, content)) in rows.iter().enumerate() {
+        writeln!(attributes, "f{at} {attribute}").unwrap();
+        fs::write(world.origin().join(format!("f{at}")), content).unwrap();
+    }
+    write(&world.origin(), ".gitattributes", &attributes);
+    world.commit_all();
+    let checkout = world.deployed();
+    git(world.dir.path(), &["clone", "-q", "origin", "reference"]);
+    for (at, (attribute, _)) in rows.iter().enumerate() {
+        let content = |dir: &str| fs::read(world.dir.path().join(dir).join(format!("f{at}")));
+        let (ours, gits) = (content("checkout").unwrap(), content("reference").unwrap());
+        assert_eq!(ours, gits, "{attribute}");
+    }
+    world.assert_clean();
+    // Read once more, as nothing is known of them.
+    for at in 0..rows.len() {
+        let file = fs::File::open(world.path().join(format!("f{at}"))).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    deploy(&checkout, "main", false).unwrap();
 }
 
 #[test]

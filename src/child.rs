@@ -1,0 +1,148 @@
+//! Child processes that end with sdp, however it ends, and never ask on the terminal.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, getpid, kill_process_group};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+
+use crate::event::Stream;
+use crate::failure::{Code, Failure, Result};
+use crate::interrupt::Interrupt;
+
+/// How long programs may take to end once they are asked to, and how often it is looked whether they
+/// have: the kernel tells only their parents.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(10);
+
+/// The hidden first argument with which sdp starts itself to become a child on a leash.
+const LEASH: &str = "__on-leash";
+
+/// A command that runs `program` on a leash: see [`run_on_leash`].
+pub fn on_leash(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(LEASH).arg(program);
+    command
+}
+
+/// Runs the command that follows in `arguments`, and kills it with all its children when standard
+/// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
+/// would rename an older commit's program over the next deployment's. Does nothing if `arguments`
+/// are not of [`on_leash`]'s making; else returns the exit code.
+pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
+    if arguments.next()? != LEASH {
+        return None;
+    }
+    let program = arguments.next()?;
+    let mut command = std::process::Command::new(&program);
+    let mut child = match command.args(arguments).stdin(Stdio::null()).spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // To the sdp that is waiting for what the program has to say.
+            let program = program.display();
+            writeln!(std::io::stderr(), "`{program}` does not start: {error}").ok();
+            return Some(127);
+        }
+    };
+    std::thread::spawn(|| {
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
+        // Its own group, too: sdp made it the leader.
+        kill_process_group(getpid(), Signal::KILL).ok();
+    });
+    let code = child.wait().ok().and_then(|status| status.code());
+    Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Runs a command of [`on_leash`]'s in a process group of its own, line by line; an interruption
+/// ends the group. Nothing asks on the terminal: standard input is at its end.
+///
+/// # Errors
+/// `otherwise` where the command cannot be run, or the interruption.
+pub async fn run(
+    mut command: Command,
+    otherwise: Code,
+    interrupt: &Interrupt,
+    mut line: impl FnMut(Stream, String),
+) -> Result<ExitStatus> {
+    let io = |error| Failure::io(otherwise, "run a program", error);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(io)?;
+    // Dropped when the child is not wanted any more; waiting for it would drop it too early.
+    let _leash = child.stdin.take();
+    let text = |bytes: Vec<u8>| {
+        String::from_utf8_lossy(&bytes)
+            .trim_end_matches('\r')
+            .to_owned()
+    };
+    let mut stdout = child
+        .stdout
+        .take()
+        .map(|pipe| BufReader::new(pipe).split(b'\n'));
+    let mut stderr = child
+        .stderr
+        .take()
+        .map(|pipe| BufReader::new(pipe).split(b'\n'));
+    while stdout.is_some() || stderr.is_some() {
+        tokio::select! {
+            next = next(&mut stdout), if stdout.is_some() => match next {
+                Some(bytes) => line(Stream::Stdout, text(bytes)),
+                None => stdout = None,
+            },
+            next = next(&mut stderr), if stderr.is_some() => match next {
+                Some(bytes) => line(Stream::Stderr, text(bytes)),
+                None => stderr = None,
+            },
+            signal = interrupt.cancelled() => {
+                end(&mut child).await;
+                return Err(signal.into());
+            }
+        }
+    }
+    tokio::select! {
+        ended = child.wait() => ended.map_err(io),
+        signal = interrupt.cancelled() => {
+            end(&mut child).await;
+            Err(signal.into())
+        }
+    }
+}
+
+/// Asks the whole group to end, so that git can take its lock files with it, and then kills it.
+async fn end(child: &mut Child) {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(group) = pid.and_then(Pid::from_raw) {
+        kill_process_group(group, Signal::TERM).ok();
+        let asked = Instant::now();
+        child.wait().await.ok();
+        while lives(group) && asked.elapsed() < PATIENCE {
+            sleep(POLL).await;
+        }
+        kill_process_group(group, Signal::KILL).ok();
+    }
+    child.wait().await.ok();
+}
+
+/// Whether a process of the group runs. Those that have ended and that nobody has asked about yet,
+/// being no children of sdp's, do not.
+fn lives(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get();
+    let processes = procfs::process::all_processes().into_iter().flatten();
+    processes.flatten().any(|process| {
+        let stat = process.stat();
+        stat.is_ok_and(|stat| stat.pgrp == group && !matches!(stat.state, 'Z' | 'X'))
+    })
+}
+
+async fn next<R: AsyncBufRead + Unpin>(lines: &mut Option<Split<R>>) -> Option<Vec<u8>> {
+    lines.as_mut()?.next_segment().await.ok().flatten()
+}

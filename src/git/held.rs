@@ -1,0 +1,87 @@
+//! Lock files of git's that are in the way: whose they are, and since when.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use procfs::process::{FDTarget, Process, all_processes};
+
+use crate::failure::{Code, Failure};
+
+/// A lock file that is not sdp's own, in the checkout at `work_tree`.
+pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
+    let shown = lock.display();
+    let age = age(lock);
+    match holder(lock, work_tree) {
+        Some((pid, command)) => Failure::new(
+            Code::GitLocked,
+            format!("`{command}` (pid {pid}) holds `{shown}`, which is {age} old"),
+        )
+        .hint(format!(
+            "`sdp deploy` again when it has ended; `ps -fp {pid}` shows what it is at"
+        )),
+        None => Failure::new(
+            Code::GitLocked,
+            format!("`{shown}` is {age} old, and no git process holds it any more"),
+        )
+        .hint(format!("`rm {shown}` and deploy again")),
+    }
+}
+
+/// Who has the file open, else which git works in the checkout: most close a lock file before they
+/// rename it. Processes of other users tell only root.
+fn holder(lock: &Path, work_tree: &Path) -> Option<(i32, String)> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (lock, work_tree) = (real(lock), real(work_tree));
+    let own = std::process::id();
+    let others: Vec<Process> = all_processes()
+        .ok()?
+        .flatten()
+        .filter(|process| process.pid.unsigned_abs() != own)
+        .collect();
+    let found = others
+        .iter()
+        .find(|process| has_open(process, &lock))
+        .or_else(|| {
+            others.iter().find(|process| {
+                is_git(process) && process.cwd().is_ok_and(|cwd| cwd.starts_with(&work_tree))
+            })
+        })?;
+    Some((found.pid, command(found)))
+}
+
+fn has_open(process: &Process, file: &Path) -> bool {
+    let mut open = process.fd().into_iter().flatten().flatten();
+    open.any(|fd| matches!(fd.target, FDTarget::Path(path) if path == file))
+}
+
+fn is_git(process: &Process) -> bool {
+    process.exe().is_ok_and(|exe| {
+        let name = exe.file_name().unwrap_or_default().to_string_lossy();
+        name == "git" || name.starts_with("git-")
+    })
+}
+
+/// The command line as people typed it, more or less: `git gc --auto`.
+fn command(process: &Process) -> String {
+    let words = process.cmdline().unwrap_or_default();
+    let mut words = words.iter().map(String::as_str);
+    let program = words.next().map(PathBuf::from).unwrap_or_default();
+    let program = program.file_name().unwrap_or_default().to_string_lossy();
+    let shown: Vec<&str> = std::iter::once(program.as_ref())
+        .chain(words.take(2))
+        .collect();
+    shown.join(" ")
+}
+
+fn age(file: &Path) -> String {
+    let modified = file.symlink_metadata().and_then(|meta| meta.modified());
+    let age = modified
+        .ok()
+        .and_then(|then| SystemTime::now().duration_since(then).ok())
+        .unwrap_or(Duration::ZERO);
+    match age.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}

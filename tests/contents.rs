@@ -1,0 +1,537 @@
+//! What a commit holds or refers to: submodules, Git LFS, attributes, links, odd names.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::program::{Files, module, server, server_source};
+use crate::support::{FIRST, Host, Kind, NEXT, Origin, Run, Sdp, eventually, listing, tree};
+
+/// Git clones submodules from paths only if it is told to.
+const FROM_PATHS: [(&str, &str); 3] = [
+    ("GIT_CONFIG_COUNT", "1"),
+    ("GIT_CONFIG_KEY_0", "protocol.file.allow"),
+    ("GIT_CONFIG_VALUE_0", "always"),
+];
+
+fn allowing_paths(sdp: Sdp) -> Sdp {
+    FROM_PATHS
+        .iter()
+        .fold(sdp, |sdp, (name, value)| sdp.env(name, value))
+}
+
+/// The remarks of a stage.
+fn remarks(run: &Run) -> Vec<&str> {
+    let remark = |event: &&crate::support::Event| {
+        event.stage() == "git pull" && !event.line.is_empty() && event.kind == Kind::Progress
+    };
+    run.events
+        .iter()
+        .filter(remark)
+        .map(|event| event.line.as_str())
+        .collect()
+}
+
+fn warnings(run: &Run) -> Vec<(&str, &str)> {
+    let warning = |event: &&crate::support::Event| event.kind == Kind::Warning;
+    let shown = run.events.iter().filter(warning);
+    shown
+        .map(|event| (event.line.as_str(), event.hint.as_deref().unwrap_or("")))
+        .collect()
+}
+
+fn release(host: &Host, run: &Run) -> std::path::PathBuf {
+    host.checkout().join(".sdp/releases").join(run.deployment())
+}
+
+/// A library with what it answers in a package of its own.
+fn library(answer: &str) -> Files {
+    [
+        ("go.mod", "module example.com/lib\n\ngo 1.19\n".to_owned()),
+        (
+            "lib.go",
+            format!("package lib\n\nconst Answer = {answer:?}\n"),
+        ),
+    ]
+    .map(|(path, content)| (path.to_owned(), content))
+    .to_vec()
+}
+
+/// A repository whose submodule `lib` has a submodule `deep/inner`, and a program that needs both.
+struct Nested {
+    host: Host,
+    origin: Origin,
+    library: Origin,
+    inner: Origin,
+}
+
+impl Nested {
+    fn new() -> Nested {
+        let host = Host::new();
+        let inner = host.origin_in("inner", &vec![("asset.txt".to_owned(), "inner".to_owned())]);
+        let library = host.origin_in("library", &library("one"));
+        add_submodule(&library, &inner, "deep/inner");
+        let source = server_source("?", ":8080", "")
+            .replace("\"?\"", "lib.Answer")
+            .replace("import (", "import (\n\t\"example.com/lib\"");
+        let mut files = module(&[("main.go", &source)]);
+        files[0].1 += "\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ./lib\n";
+        let origin = host.origin(&files);
+        add_submodule(&origin, &library, "lib");
+        Nested {
+            host,
+            origin,
+            library,
+            inner,
+        }
+    }
+
+    fn deploy(&self) -> Sdp {
+        allowing_paths(self.host.deploy(&self.origin)).args(&["--submodules"])
+    }
+
+    /// Commits in the library, and takes the submodule there.
+    fn change(&self, answer: &str) {
+        let id = self.library.commit(&library(answer), answer);
+        let submodule = self.origin.work().join("lib");
+        let submodule = submodule.to_str().unwrap();
+        self.origin.git(&["-C", submodule, "fetch", "-q"]);
+        self.origin.git(&["-C", submodule, "checkout", "-q", &id]);
+        self.origin.commit(&Files::new(), answer);
+    }
+
+    fn submodules(&self) -> String {
+        self.host.git(&["submodule", "status", "--recursive"])
+    }
+}
+
+fn add_submodule(to: &Origin, submodule: &Origin, path: &str) {
+    let allow = ["-c", "protocol.file.allow=always"];
+    to.git(
+        &[
+            &allow[..],
+            &["submodule", "add", "-q", &submodule.url(), path],
+        ]
+        .concat(),
+    );
+    to.git(
+        &[
+            &allow[..],
+            &["submodule", "update", "-q", "--init", "--recursive"],
+        ]
+        .concat(),
+    );
+    to.commit(&Files::new(), "Add a submodule");
+}
+
+#[test]
+fn submodules_are_brought_and_deployed() {
+    let nested = Nested::new();
+    let host = &nested.host;
+
+    let run = allowing_paths(host.deploy(&nested.origin)).run();
+    let run = run.failed(5, "build_failed", &FIRST[..5]);
+    let (line, hint) = warnings(&run)[0];
+    assert!(
+        line.contains("`lib`") && hint.starts_with("`--submodules`"),
+        "{line}: {hint}"
+    );
+
+    let first = nested.deploy().run().deployed(NEXT);
+    assert_eq!(host.answer(), "one");
+    assert_eq!(warnings(&first), []);
+    let files = listing(&release(host, &first).join("lib"));
+    assert!(
+        files.contains("lib.go") && !files.contains(".git"),
+        "{files:?}"
+    );
+    let inner = release(host, &first).join("lib/deep/inner");
+    assert_eq!(
+        listing(&inner).into_iter().collect::<Vec<_>>(),
+        ["asset.txt"]
+    );
+
+    nested.change("two");
+    let second = nested.deploy().run().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
+    assert!(
+        nested
+            .submodules()
+            .lines()
+            .all(|line| line.starts_with(' ')),
+        "{}",
+        nested.submodules()
+    );
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+
+    // Nothing is new: git is not asked.
+    let without_submodules = host.instead_of(
+        "git",
+        r#"case " $* " in *" submodule "*) exit 99 ;; esac
+        PATH=${PATH#*:} exec git "$@""#,
+    );
+    let third = nested.deploy().env("PATH", &without_submodules).run();
+    let third = third.deployed(NEXT);
+    assert!(
+        !remarks(&third).contains(&"updating submodules"),
+        "{}",
+        third.story()
+    );
+
+    // Without the flag they stay as they are, and that is said.
+    nested.change("three");
+    let fourth = allowing_paths(host.deploy(&nested.origin))
+        .run()
+        .deployed(NEXT);
+    assert_eq!(warnings(&fourth).len(), 1);
+    assert_eq!(host.answer(), "two");
+    let fifth = nested.deploy().run().deployed(NEXT);
+    assert_eq!(host.answer(), "three");
+    host.holds(&[&fifth], &[&first, &second, &third, &fourth]);
+}
+
+type Spoil = fn(&Host);
+
+#[test]
+fn submodule_that_is_not_as_the_commit_has_it_is_brought_back() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    let rows: [(&str, Spoil); 4] = [
+        ("emptied", |host| {
+            fs::remove_dir_all(host.checkout().join("lib")).unwrap();
+            fs::create_dir(host.checkout().join("lib")).unwrap();
+        }),
+        ("forgotten", |host| {
+            host.git(&["submodule", "deinit", "-q", "--all", "--force"]);
+        }),
+        ("the inner one emptied", |host| {
+            let inner = host.checkout().join("lib/deep/inner");
+            fs::remove_dir_all(&inner).unwrap();
+            fs::create_dir(inner).unwrap();
+        }),
+        ("at another commit", |host| {
+            host.git(&["-C", "lib", "checkout", "-q", "HEAD~1"]);
+        }),
+    ];
+    for (what, spoil) in rows {
+        spoil(host);
+        let run = nested.deploy().run();
+        assert_eq!(run.code, 0, "{what}: {}", run.story());
+        assert_eq!(host.git(&["status", "--porcelain"]), "", "{what}");
+        let status = nested.submodules();
+        assert!(
+            status.lines().count() == 2 && !status.contains(['+', '-']),
+            "{what}: {status}"
+        );
+    }
+}
+
+#[test]
+fn local_changes_in_a_submodule_are_refused_and_forced() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    let first = nested.deploy().run().deployed(FIRST);
+    nested.change("two");
+    let edited = host.checkout().join("lib/deep/inner/asset.txt");
+    fs::write(&edited, "by hand").unwrap();
+    fs::write(host.checkout().join("lib/untracked.txt"), "mine").unwrap();
+
+    for flag in [&["--submodules"][..], &[]] {
+        let run = allowing_paths(host.deploy(&nested.origin)).args(flag).run();
+        let run = run.failed(4, "checkout_dirty", &NEXT[..2]);
+        assert!(
+            run.problem().message.contains("`lib/deep/inner/asset.txt`"),
+            "{}",
+            run.story()
+        );
+        assert_eq!(fs::read_to_string(&edited).unwrap(), "by hand");
+    }
+    assert_eq!(host.answer(), "one");
+
+    let second = nested.deploy().args(&["--force"]).run().deployed(NEXT);
+    assert_eq!(fs::read_to_string(&edited).unwrap(), "inner");
+    assert_eq!(host.answer(), "two");
+    assert!(host.checkout().join("lib/untracked.txt").exists());
+    assert!(!release(host, &second).join("lib/untracked.txt").exists());
+    host.holds(&[&second], &[&first]);
+}
+
+#[test]
+fn submodule_that_cannot_be_had() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    fs::rename(nested.inner.bare(), host.path("elsewhere")).unwrap();
+
+    let run = nested.deploy().run().failed(4, "git_failed", &FIRST[..4]);
+
+    let problem = run.problem();
+    assert!(
+        problem
+            .message
+            .contains("`git submodule update --init --recursive`"),
+        "{problem:?}"
+    );
+    assert!(
+        problem
+            .detail
+            .join("\n")
+            .contains("does not appear to be a git repository"),
+        "{problem:?}"
+    );
+    assert!(
+        problem.hint.as_ref().unwrap().starts_with("`cd "),
+        "{problem:?}"
+    );
+
+    let path = host.path_with_only(&["git-upload-pack", "go"]);
+    let run = nested
+        .deploy()
+        .env("PATH", &path)
+        .run()
+        .failed(4, "git_failed", &NEXT[..3]);
+    assert!(
+        run.problem().message.contains("no `git` program"),
+        "{}",
+        run.story()
+    );
+}
+
+/// Git gets the time to take its lock files with it.
+#[test]
+fn interrupted_while_submodules_come() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    let (begun, tidied) = (host.path("home/begun"), host.path("home/tidied"));
+    let slow = host.instead_of(
+        "git",
+        r#"case " $* " in *" submodule "*)
+            trap 'touch ~/tidied; exit 1' TERM
+            touch ~/begun
+            sleep 600 & wait ;;
+        esac
+        PATH=${PATH#*:} exec git "$@""#,
+    );
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let live = nested.deploy().env("PATH", &slow).spawn();
+        eventually("git begins", || begun.exists().then_some(()));
+        match signal {
+            "INT" => live.interrupt(),
+            _ => live.terminate(),
+        }
+        live.finish().exited(code);
+        assert!(tidied.exists(), "after {signal}");
+        host.is_tidy();
+        fs::remove_file(&begun).unwrap();
+        fs::remove_file(&tidied).unwrap();
+    }
+    nested.deploy().run().deployed(NEXT);
+}
+
+/// An origin that keeps `data.bin` and `more.bin` with Git LFS, and a program that carries the former.
+fn lfs_origin(host: &Host, answer: &str) -> Origin {
+    let source = server_source("?", ":8080", "")
+        .replace("\"?\"", "answer")
+        .replace("import (", "import (\n\t_ \"embed\"")
+        .replace(
+            "func main",
+            "//go:embed data.bin\nvar answer string\n\nfunc main",
+        );
+    let origin = host.origin(&module(&[("main.go", &source)]));
+    origin.git(&["lfs", "install", "--local"]);
+    let attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n";
+    origin.commit(
+        &vec![(".gitattributes".to_owned(), attributes.to_owned())],
+        "Use LFS",
+    );
+    origin.commit(&lfs_files(answer), "Carry data");
+    origin
+}
+
+fn lfs_files(answer: &str) -> Files {
+    let more = "more ".repeat(1000) + answer;
+    [("data.bin", answer), ("data/more.bin", &more)]
+        .map(|(path, content)| (path.to_owned(), content.to_owned()))
+        .to_vec()
+}
+
+#[test]
+fn lfs_files_are_fetched_and_deployed() {
+    let host = Host::new();
+    let origin = lfs_origin(&host, "one");
+
+    let first = host.deploy(&origin).run().deployed(FIRST);
+
+    assert_eq!(host.answer(), "one");
+    assert!(
+        remarks(&first).contains(&"fetching files of Git LFS"),
+        "{}",
+        first.story()
+    );
+    let content = fs::read_to_string(release(&host, &first).join("data/more.bin")).unwrap();
+    assert_eq!(content, lfs_files("one")[1].1);
+    // Nobody has run `git lfs install` here, and it makes no difference.
+    assert!(!host.git(&["config", "--list"]).contains("filter.lfs"));
+    let second = host.deploy(&origin).run().deployed(NEXT);
+    assert!(
+        !remarks(&second).contains(&"fetching files of Git LFS"),
+        "{}",
+        second.story()
+    );
+    host.git(&["lfs", "install", "--local"]);
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+
+    origin.commit(&lfs_files("two"), "Carry other data");
+    let third = host.deploy(&origin).run().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+
+    fs::write(host.checkout().join("data.bin"), "by hand").unwrap();
+    let refused = host
+        .deploy(&origin)
+        .run()
+        .failed(4, "checkout_dirty", &NEXT[..2]);
+    assert!(
+        refused.problem().message.contains("`data.bin`"),
+        "{}",
+        refused.story()
+    );
+    let fourth = host.deploy(&origin).args(&["--force"]).run().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
+    host.holds(&[&fourth], &[&first, &second, &third]);
+}
+
+#[test]
+fn lfs_files_that_cannot_be_had() {
+    let host = Host::new();
+    let origin = lfs_origin(&host, "one");
+    let path = host.path_with_only(&["git", "git-upload-pack", "go"]);
+
+    let run = host.deploy(&origin).env("PATH", &path).run();
+    let run = run.failed(4, "lfs_pointer", &FIRST[..4]);
+    let problem = run.problem();
+    assert_eq!(problem.detail, ["data.bin", "data/more.bin"], "{problem:?}");
+    let hint = problem.hint.as_deref().unwrap();
+    assert!(hint.starts_with("`sudo apt install git-lfs`"), "{hint}");
+
+    let objects = origin.bare().join("lfs");
+    fs::rename(&objects, host.path("elsewhere")).unwrap();
+    let run = host
+        .deploy(&origin)
+        .run()
+        .failed(4, "lfs_pointer", &NEXT[..3]);
+    let problem = run.problem();
+    assert!(
+        problem.message.contains("`git lfs pull` failed"),
+        "{problem:?}"
+    );
+    assert!(!problem.detail.is_empty(), "{problem:?}");
+
+    fs::remove_dir_all(&objects).unwrap();
+    fs::rename(host.path("elsewhere"), objects).unwrap();
+    // Those that the configuration leaves out.
+    host.git(&["config", "lfs.fetchexclude", "data.bin"]);
+    let run = host
+        .deploy(&origin)
+        .run()
+        .failed(4, "lfs_pointer", &NEXT[..3]);
+    assert_eq!(run.problem().detail, ["data.bin"], "{}", run.story());
+    host.git(&["config", "--unset", "lfs.fetchexclude"]);
+    let run = host.deploy(&origin).run().deployed(NEXT);
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&run], &[]);
+}
+
+/// A text that only looks like a pointer is nobody's business.
+#[test]
+fn pointers_without_the_attribute_are_files() {
+    let host = Host::new();
+    let mut files = server("one");
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 3\n",
+        "0".repeat(64)
+    );
+    files.push(("fixture.txt".to_owned(), pointer));
+    files.push((".gitattributes".to_owned(), "*.bin filter=lfs\n".to_owned()));
+    let origin = host.origin(&files);
+    host.deploy(&origin).run().deployed(FIRST);
+}
+
+#[test]
+fn attributes_links_and_odd_names() {
+    let host = Host::new();
+    let mut files = server("one");
+    let attributes = "*.crlf text eol=crlf\n*.id ident\n*.utf16 text working-tree-encoding=UTF-16LE\n\
+                      *.sh export-ignore\n*.up filter=up\nraw/* -text\n";
+    files.extend(
+        [
+            (".gitattributes", attributes),
+            ("raw/.gitattributes", "*.crlf text eol=lf\n"),
+            ("a.crlf", "a\nb\n"),
+            ("raw/a.crlf", "a\nb\n"),
+            ("raw/b", "a\r\nb\n"),
+            ("a.id", "$Id$\n"),
+            ("a.up", "lower\n"),
+            ("tool.sh", "#!/bin/sh\n"),
+            ("with blanks/and\nnewline", "x"),
+            ("größe/日本", "x"),
+            ("-dash", "x"),
+            ("\"quoted\"\t\\", "x"),
+        ]
+        .map(|(path, content)| (path.to_owned(), content.to_owned())),
+    );
+    let origin = host.origin(&files);
+    let work = origin.work();
+    let utf16: Vec<u8> = "größe\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(work.join("a.utf16"), utf16).unwrap();
+    fs::write(work.join(OsStr::from_bytes(b"not utf-8 \xff")), "x").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(work.join("tool.sh"), mode).unwrap();
+    let secret = host.path("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("key"), "never to be copied").unwrap();
+    for (target, path) in [
+        ("nowhere", "dangling"),
+        (secret.to_str().unwrap(), "absolute"),
+        ("/etc/hostname", "host"),
+        ("raw", "folder"),
+        ("../..", "out"),
+        ("a.crlf", "with blanks/link"),
+    ] {
+        symlink(target, work.join(path)).unwrap();
+    }
+    origin.commit(&Files::new(), "Be odd");
+    let filter = [
+        ("GIT_CONFIG_COUNT", "2"),
+        ("GIT_CONFIG_KEY_0", "filter.up.smudge"),
+        ("GIT_CONFIG_VALUE_0", "tr a-z A-Z"),
+        ("GIT_CONFIG_KEY_1", "filter.up.clean"),
+        ("GIT_CONFIG_VALUE_1", "tr A-Z a-z"),
+    ];
+    let filtering = |sdp: Sdp| {
+        filter
+            .iter()
+            .fold(sdp, |sdp, (name, value)| sdp.env(name, value))
+    };
+    let smudge = ["-c", "filter.up.smudge=tr a-z A-Z"];
+    let clone = ["clone", "-q", &origin.url(), "../reference"];
+    host.git_in("tmp", &[&smudge[..], &clone].concat());
+
+    let first = filtering(host.deploy(&origin)).run().deployed(FIRST);
+    let second = filtering(host.deploy(&origin)).run().deployed(NEXT);
+
+    let gits = tree(&host.path("reference"));
+    assert_eq!(gits[Path::new("a.up")].1, b"LOWER\n");
+    assert_eq!(tree(&host.checkout()), gits);
+    for run in [&first, &second] {
+        let mut release = tree(&release(&host, run));
+        release.remove(Path::new(&format!("app-{}", host.name())));
+        assert_eq!(release, gits);
+    }
+    host.holds(&[&second], &[&first]);
+}
