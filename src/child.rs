@@ -2,10 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpid, kill_process_group};
+use rustix::process::{
+    Pid, Signal, getpid, getppid, kill_process_group, set_parent_process_death_signal,
+};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
@@ -21,6 +24,9 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The hidden first argument with which sdp starts itself to become a child on a leash.
 const LEASH: &str = "__on-leash";
+
+/// The same for a child that needs its standard input.
+const DYING_WITH: &str = "__dying-with";
 
 /// A command that runs `program` on a leash: see [`run_on_leash`].
 pub fn on_leash(program: impl AsRef<OsStr>) -> Command {
@@ -55,6 +61,32 @@ pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8>
     });
     let code = child.wait().ok().and_then(|status| status.code());
     Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// What to put before a command for a shell, so that the command ends when this thread does, and thus
+/// with sdp, even of SIGKILL: ssh would only find out when its connection times out.
+pub fn dying_with_us() -> String {
+    let id = getpid().as_raw_nonzero();
+    format!("exec /proc/{id}/exe {DYING_WITH} {id} ")
+}
+
+/// Becomes the command that follows in `arguments`. Does nothing if they are not of
+/// [`dying_with_us`]'s making; returns only if that fails.
+pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
+    if arguments.next()? != DYING_WITH {
+        return None;
+    }
+    let parent = arguments.next()?;
+    set_parent_process_death_signal(Some(Signal::TERM)).ok();
+    // It may have died before the kernel was told.
+    let is_alive = getppid().is_some_and(|id| *id.as_raw_nonzero().to_string() == *parent);
+    if !is_alive {
+        return Some(1);
+    }
+    let program = arguments.next()?;
+    let error = std::process::Command::new(&program).args(arguments).exec();
+    writeln!(std::io::stderr(), "{}: {error}", program.display()).ok();
+    Some(127)
 }
 
 /// Runs a command of [`on_leash`]'s in a process group of its own, line by line; an interruption

@@ -63,8 +63,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The whole program: parses the command line, runs the command, and tells the exit code.
 pub fn run() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
-    let as_helper =
-        credentials::answer_git(arguments()).or_else(|| child::run_on_leash(arguments()));
+    let as_helper = credentials::answer_git(arguments())
+        .or_else(|| child::run_on_leash(arguments()))
+        .or_else(|| child::run_dying_with(arguments()));
     if let Some(code) = as_helper {
         return ExitCode::from(code);
     }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::support::program::server;
-use crate::support::{Event, FIRST, Host, NEXT, free_port, get};
+use crate::support::{Event, FIRST, Host, NEXT, eventually, free_port, get};
 
 fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
     let host = Host::new();
@@ -94,4 +94,24 @@ fn in_the_hand_over() {
     assert_eq!(get(address, "/").unwrap(), "three", "{}", third.story());
     assert_eq!(host.running().name, third.container());
     host.is_tidy();
+}
+
+/// A connection that hangs would keep ssh alive for as long as the network does.
+#[test]
+fn in_clone_over_ssh() {
+    let host = Host::new();
+    let ssh = host.instead_of("ssh", "exec sleep 600");
+    let mut live = host
+        .deploy_from("ssh://git@127.0.0.1/shop.git")
+        .env("PATH", &ssh)
+        .spawn();
+    live.wait_for("the clone", |event| event.starts("git clone"));
+    eventually("ssh runs", || {
+        (!host.processes("sleep 600").is_empty()).then_some(())
+    });
+
+    live.kill();
+    live.ended();
+
+    eventually("ssh ends", || host.processes("").is_empty().then_some(()));
 }

@@ -13,6 +13,7 @@ use gix::protocol::transport::client::blocking_io::{Transport, connect, http, ss
 use gix::remote::{Connection, Direction};
 use gix::sec::identity::Account;
 
+use crate::child;
 use crate::credentials::Credentials;
 
 /// Options that keep ssh from asking, and from waiting for ever on a network that has gone.
@@ -132,6 +133,9 @@ fn quiet_ssh(
     };
     let mut kind = options.kind;
     if is_openssh(command) {
+        let mut leashed = OsString::from(child::dying_with_us());
+        leashed.push(&quiet);
+        quiet = leashed;
         quiet.push(" ");
         quiet.push(SSH_OPTIONS);
         kind = kind.or(Some(ssh::ProgramKind::Ssh));
@@ -227,19 +231,20 @@ mod tests {
             .ssh_command()
             .to_string_lossy()
             .replace(SSH_OPTIONS, "OPTIONS")
+            .replace(&child::dying_with_us(), "LEASH ")
     }
 
     #[test]
     fn ssh_never_asks_and_never_writes_to_the_screen() {
         let words = r"2>'/x/it'\''s'";
-        assert_eq!(quieted(None, true), format!("'ssh' OPTIONS {words}"));
+        assert_eq!(quieted(None, true), format!("LEASH 'ssh' OPTIONS {words}"));
         assert_eq!(
             quieted(Some("/opt/my ssh/run"), true),
             format!("'/opt/my ssh/run' {words}")
         );
         assert_eq!(
             quieted(Some("/usr/bin/ssh -i key"), false),
-            format!("/usr/bin/ssh -i key OPTIONS {words}")
+            format!("LEASH /usr/bin/ssh -i key OPTIONS {words}")
         );
         assert_eq!(
             quieted(Some("plink -P 22"), false),
