@@ -86,6 +86,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     };
     let branch = branch(plan, &git)?;
     run.branch = Some(branch.clone());
+    plan.check_stamp(&branch)?;
     let fetched = run
         .stage(Stage::Fetch, async |cx| {
             fetch::fetch(&cx, git, &branch).await
@@ -113,15 +114,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let output = store.binary(&plan.repository.name);
     let binary = run
         .stage(Stage::Build, async |cx| {
-            build::build(
-                &cx,
-                &toolchain,
-                &platform,
-                &plan.repository,
-                &plan.build,
-                &output,
-            )
-            .await
+            build::build(&cx, &toolchain, &platform, plan, &pulled, &output).await
         })
         .await?;
     let made = Made {

@@ -4,7 +4,6 @@ use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port}
 use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::Git;
-use crate::golang::Target;
 use crate::handover;
 use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact;
@@ -29,8 +28,11 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
 
     let path = &plan.repository.path;
     let target = format!(
-        "{}/{}, static, {}",
-        platform.os, platform.arch, toolchain.version
+        "{}/{}, {}, {}",
+        platform.os,
+        platform.arch,
+        if plan.build.cgo { "with cgo" } else { "static" },
+        toolchain.version
     );
     if let Some(url) = url {
         let url = redact::url(url);
@@ -44,18 +46,12 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         let branch = deploy::branch(plan, &git)?;
         run.branch = Some(branch.clone());
         say_git(run, plan, &git, &branch).await?;
-        let (directory, pattern) = build::module(path, &plan.build)?;
+        plan.check_stamp(&branch)?;
         let scratch = std::env::temp_dir();
-        let go = Target {
-            directory: &directory,
-            scratch: &scratch,
-            os: &platform.os,
-            arch: &platform.arch,
-        };
-        let mains = toolchain
-            .main_packages(go, &plan.build, &pattern, run.interrupt)
-            .await?;
-        let package = build::choose(&mains, &directory, &plan.repository.name, &pattern)?;
+        let go = build::target(path, &platform, &scratch);
+        let repository = &plan.repository;
+        let (_, package) =
+            build::find(&toolchain, go, &plan.build, repository, run.interrupt).await?;
         say(
             Stage::Build,
             format!("{package} as it is checked out now, {target}"),

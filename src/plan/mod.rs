@@ -1,6 +1,7 @@
 //! Flags and variables become a validated plan. Nothing is touched here; files are only read.
 
 mod arguments;
+mod stamp;
 
 use std::env;
 use std::net::IpAddr;
@@ -8,11 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use arguments::duration;
-use arguments::{checked_name, each, health_path, include, inside, label, usage, variables};
+use arguments::{
+    build_variables, checked_name, each, health_path, include, inside, label, usage, variables,
+};
 
 use crate::cli;
 pub use crate::cli::{Mount, Pull};
 use crate::failure::{Code, Failure, Result};
+pub use stamp::Stamp;
 
 /// Everything that a deployment is to do.
 #[allow(clippy::struct_excessive_bools)] // they are flags
@@ -48,13 +52,17 @@ pub struct Repository {
 }
 
 /// How to build.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Build {
     pub package: Option<String>,
     /// Relative to the checkout, and inside it.
     pub workdir: PathBuf,
     pub tags: Option<String>,
+    /// With places for a [`Stamp`], until [`Build::stamped`] has filled them.
     pub ldflags: Option<String>,
+    pub cgo: bool,
+    /// For go and what it starts.
+    pub env: Vec<(String, String)>,
     pub go: Option<PathBuf>,
 }
 
@@ -134,7 +142,7 @@ impl Plan {
         let source = &deploy.source;
         let container = &deploy.container;
         let release = &deploy.release;
-        Ok(Plan {
+        let plan = Plan {
             id: match &release.id {
                 Some(id) => checked_name("--id", id)?,
                 None => fresh_id(),
@@ -154,6 +162,8 @@ impl Plan {
                 )?,
                 tags: deploy.build.tags.clone(),
                 ldflags: deploy.build.ldflags.clone(),
+                cgo: deploy.build.cgo,
+                env: build_variables(&deploy.build.variables)?,
                 go: deploy.build.go.clone(),
             },
             container: Container {
@@ -185,7 +195,19 @@ impl Plan {
             dry_run: release.dry_run,
             lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
-        })
+        };
+        plan.check_stamp(plan.branch.as_deref().unwrap_or_default())?;
+        Ok(plan)
+    }
+
+    /// Whether the linker's flags can be filled in for this branch.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn check_stamp(&self, branch: &str) -> Result<()> {
+        let commit = "";
+        let id = &self.id;
+        self.build.stamped(Stamp { id, branch, commit }).map(drop)
     }
 
     /// The secrets that no event may show, with the names of their variables.
@@ -194,8 +216,23 @@ impl Plan {
         self.container
             .env
             .iter()
+            .chain(&self.build.env)
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .chain(password.map(|password| ("password", password)))
+    }
+}
+
+impl Build {
+    /// The same with the linker's flags filled in.
+    ///
+    /// # Errors
+    /// `usage`, where they cannot be.
+    pub fn stamped(&self, stamp: Stamp<'_>) -> Result<Build> {
+        let ldflags = self.ldflags.as_deref();
+        Ok(Build {
+            ldflags: ldflags.map(|flags| stamp.fill(flags)).transpose()?,
+            ..self.clone()
+        })
     }
 }
 
