@@ -14,6 +14,7 @@ mod examples;
 mod first_design;
 mod gap;
 mod git;
+mod go_builds;
 mod go_programs;
 mod hostile;
 mod kill;
