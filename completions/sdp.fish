@@ -55,7 +55,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l git-timeout -d 'How l
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l package -d 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l workdir -d 'The directory in the repository to build in, where the module is not at its root' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l tags -d 'Build tags, separated by commas' -r
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ldflags -d 'Flags for the linker, as go build takes them' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ldflags -d 'Flags for the linker, as go build takes them; {{commit}}, {{branch}} and {{id}} are filled in' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l build-env -d 'Set a variable for the build only, such as GOPRIVATE, or take sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l go -d 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image -d 'The image to run the program in; `builtin` is a minimal one that sdp carries' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
@@ -84,6 +85,7 @@ never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'

@@ -90,7 +90,7 @@ pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u
 }
 
 /// Runs a command of [`on_leash`]'s in a process group of its own, line by line; an interruption
-/// ends the group. Nothing asks on the terminal: standard input is at its end.
+/// ends the group, and so does dropping the future. Nothing asks on the terminal: standard input is at its end.
 ///
 /// # Errors
 /// `otherwise` where the command cannot be run, or the interruption.
@@ -101,7 +101,7 @@ pub async fn run(
     mut line: impl FnMut(Stream, String),
 ) -> Result<ExitStatus> {
     let io = |error| Failure::io(otherwise, "run a program", error);
-    let mut child = command
+    let leader = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -109,6 +109,8 @@ pub async fn run(
         .kill_on_drop(true)
         .spawn()
         .map_err(io)?;
+    let mut group = Group { leader };
+    let child = &mut group.leader;
     // Dropped when the child is not wanted any more; waiting for it would drop it too early.
     let _leash = child.stdin.take();
     let text = |bytes: Vec<u8>| {
@@ -135,33 +137,52 @@ pub async fn run(
                 None => stderr = None,
             },
             signal = interrupt.cancelled() => {
-                end(&mut child).await;
+                group.end().await;
                 return Err(signal.into());
             }
         }
     }
     tokio::select! {
-        ended = child.wait() => ended.map_err(io),
+        ended = group.leader.wait() => ended.map_err(io),
         signal = interrupt.cancelled() => {
-            end(&mut child).await;
+            group.end().await;
             Err(signal.into())
         }
     }
 }
 
-/// Asks the whole group to end, so that git can take its lock files with it, and then kills it.
-async fn end(child: &mut Child) {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-    if let Some(group) = pid.and_then(Pid::from_raw) {
-        kill_process_group(group, Signal::TERM).ok();
-        let asked = Instant::now();
-        child.wait().await.ok();
-        while lives(group) && asked.elapsed() < PATIENCE {
-            sleep(POLL).await;
-        }
-        kill_process_group(group, Signal::KILL).ok();
+/// A process group; dropping it kills what is left of it.
+struct Group {
+    leader: Child,
+}
+
+impl Group {
+    /// `None` if the leader has ended: its number may be another's by now.
+    fn id(&self) -> Option<Pid> {
+        let id = self.leader.id().and_then(|id| i32::try_from(id).ok());
+        id.and_then(Pid::from_raw)
     }
-    child.wait().await.ok();
+
+    /// Asks the whole group to end, so that git can take its lock files with it, and then kills it.
+    async fn end(mut self) {
+        if let Some(id) = self.id() {
+            kill_process_group(id, Signal::TERM).ok();
+            let asked = Instant::now();
+            self.leader.wait().await.ok();
+            while lives(id) && asked.elapsed() < PATIENCE {
+                sleep(POLL).await;
+            }
+            kill_process_group(id, Signal::KILL).ok();
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.id() {
+            kill_process_group(id, Signal::KILL).ok();
+        }
+    }
 }
 
 /// Whether a process of the group runs. Those that have ended and that nobody has asked about yet,

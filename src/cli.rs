@@ -215,9 +215,17 @@ pub struct Build {
     #[arg(long, env = "SDP_TAGS")]
     pub tags: Option<String>,
 
-    /// Flags for the linker, as go build takes them
+    /// Flags for the linker, as go build takes them; {{commit}}, {{branch}} and {{id}} are filled in
     #[arg(long, env = "SDP_LDFLAGS", allow_hyphen_values = true)]
     pub ldflags: Option<String>,
+
+    /// Build with cgo; the image must have the C library that the program is linked against
+    #[arg(long, env = "SDP_CGO", value_parser = FalseyValueParser::new())]
+    pub cgo: bool,
+
+    /// Set a variable for the build only, such as GOPRIVATE, or take sdp's own with the name alone
+    #[arg(long = "build-env", value_name = "NAME[=VALUE]")]
+    pub variables: Vec<String>,
 
     /// The go command to use [default: the one in PATH, else /usr/local/go/bin/go]
     #[arg(long, env = "SDP_GO", value_name = "PATH", value_hint = ValueHint::ExecutablePath)]

@@ -89,6 +89,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     };
     let revision = revision(plan, &git)?;
     run.branch = revision.name().map(str::to_owned);
+    plan.check_stamp(revision.stamp())?;
     if let Some(host) = git.tells_in_clear() {
         run.emitter.warn(
             format!("the token goes to `{host}` over plain http, where others can read it"),
@@ -122,15 +123,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let output = store.binary(&plan.repository.name);
     let binary = run
         .stage(Stage::Build, async |cx| {
-            let built = build::build(
-                &cx,
-                &toolchain,
-                &platform,
-                &plan.repository,
-                &plan.build,
-                &output,
-            )
-            .await;
+            let built = build::build(&cx, &toolchain, &platform, plan, &pulled, &output).await;
             let restored = put_back(&cx, &pulled.git, &output.with_file_name("changed"));
             let binary = built?;
             restored.map(|()| binary)

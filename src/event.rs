@@ -94,6 +94,21 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Lines that explain it: file names, the program's last output, a cause.
     pub detail: Vec<String>,
+    /// Where in the repository's files the mistakes are, as the compiler tells them.
+    pub places: Vec<Place>,
+}
+
+/// A place in a file of the repository, and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Relative to the repository's root.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// In bytes, from 1.
+    pub column: Option<u32>,
+    /// One or more lines.
+    pub message: String,
 }
 
 /// The state in the last `status` event.
@@ -346,6 +361,7 @@ impl Event {
             f(&mut p.message);
             p.hint.iter_mut().for_each(&mut *f);
             p.detail.iter_mut().for_each(&mut *f);
+            p.places.iter_mut().for_each(|place| f(&mut place.message));
         };
         match self {
             Event::Started(_)

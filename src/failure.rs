@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::{Problem, Stage};
+use crate::event::{Place, Problem, Stage};
 
 /// Result of anything that can fail in front of a user.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -31,6 +31,8 @@ pub enum Code {
     ImageMissing,
     /// There is no `go` to run.
     GoMissing,
+    /// The program asks for a newer Go than there is.
+    GoTooOld,
 
     /// The remote cannot be reached.
     RemoteUnreachable,
@@ -113,6 +115,7 @@ impl Code {
             Code::EngineError => "engine_error",
             Code::ImageMissing => "image_missing",
             Code::GoMissing => "go_missing",
+            Code::GoTooOld => "go_too_old",
             Code::RemoteUnreachable => "remote_unreachable",
             Code::RemoteTimeout => "remote_timeout",
             Code::RemoteDenied => "remote_denied",
@@ -152,9 +155,11 @@ impl Code {
         Some(match self {
             Code::Internal => 1,
             Code::Usage | Code::NotACheckout | Code::NotDeployed | Code::NoRelease => 2,
-            Code::EngineUnreachable | Code::EngineDenied | Code::ImageMissing | Code::GoMissing => {
-                3
-            }
+            Code::EngineUnreachable
+            | Code::EngineDenied
+            | Code::ImageMissing
+            | Code::GoMissing
+            | Code::GoTooOld => 3,
             Code::RemoteUnreachable
             | Code::RemoteTimeout
             | Code::RemoteDenied
@@ -201,6 +206,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Lines that explain it: file names, the program's last output.
     pub detail: Vec<String>,
+    /// Where in the repository's files the mistakes are.
+    pub places: Vec<Place>,
     /// What lies beneath; its whole chain is shown after the message.
     pub source: Option<anyhow::Error>,
 }
@@ -213,6 +220,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             detail: Vec::new(),
+            places: Vec::new(),
             source: None,
         }
     }
@@ -291,6 +299,7 @@ impl Failure {
             message,
             hint: self.hint.clone(),
             detail: self.detail.clone(),
+            places: self.places.clone(),
         }
     }
 }

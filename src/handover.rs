@@ -163,7 +163,7 @@ impl<'a> Handover<'a> {
     /// is as it was before.
     ///
     /// # Errors
-    /// `port_taken`, `start_failed`, `former_lost`, and those of any call to the engine.
+    /// `wrong_binary`, `port_taken`, `start_failed`, `former_lost`, and those of any call to the engine.
     pub async fn start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
         match self.try_start(canary, events).await {
             Ok(started) => Ok(started),
@@ -270,6 +270,7 @@ impl<'a> Handover<'a> {
         match way {
             Way::Canary => {
                 let (id, name) = self.create_canary().await?;
+                self.check_loader(&id).await?;
                 let candidate = self.run(id, name).await?;
                 events.note(format!("{}, as a host port is in use", candidate.name));
                 return Ok(Started {
@@ -281,6 +282,7 @@ impl<'a> Handover<'a> {
         }
         // Whatever is wrong with it costs no gap yet.
         let id = self.provide().await?;
+        self.check_loader(&id).await?;
         if way == Way::After {
             self.interrupt.check()?;
             self.stop_formers(events).await?;
@@ -458,6 +460,28 @@ impl<'a> Handover<'a> {
             }
         };
         Ok((id, name))
+    }
+
+    /// The image must have what loads the program: else the program starts and ends at once, with no
+    /// better reason than `no such file or directory`.
+    async fn check_loader(&self, id: &str) -> Result<()> {
+        let Incoming::New(spec) = &self.incoming else {
+            return Ok(());
+        };
+        let Some(loader) = &spec.loader else {
+            return Ok(());
+        };
+        if self.interrupt.or(self.engine.has_file(id, loader)).await? {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::WrongBinary,
+            format!("the program asks for the loader `{loader}`, which the image `{}` lacks", spec.image),
+        )
+        .hint(
+            "`--tags netgo,osusergo` without `--cgo` needs none, nor does `--cgo --ldflags '-linkmode external \
+             -extldflags -static'`; or name an image that has it, such as `--image debian:12`",
+        ))
     }
 
     /// Remembers the name before the call: the engine may do it and its answer be lost. An answer

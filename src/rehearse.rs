@@ -4,7 +4,6 @@ use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port}
 use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Id, Revision};
-use crate::golang::Target;
 use crate::handover;
 use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact;
@@ -29,8 +28,11 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
 
     let path = &plan.repository.path;
     let target = format!(
-        "{}/{}, static, {}",
-        platform.os, platform.arch, toolchain.version
+        "{}/{}, {}, {}",
+        platform.os,
+        platform.arch,
+        if plan.build.cgo { "with cgo" } else { "static" },
+        toolchain.version
     );
     if let Some(url) = url {
         let url = redact::url(url);
@@ -44,18 +46,13 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         let revision = deploy::revision(plan, &git)?;
         run.branch = revision.name().map(str::to_owned);
         say_git(run, plan, &git, &revision).await?;
-        let (directory, pattern) = build::module(path, &plan.build)?;
+        plan.check_stamp(revision.stamp())?;
+        let environment = git.environment();
         let scratch = std::env::temp_dir();
-        let go = Target {
-            directory: &directory,
-            scratch: &scratch,
-            os: &platform.os,
-            arch: &platform.arch,
-        };
-        let mains = toolchain
-            .main_packages(go, &plan.build, &pattern, run.interrupt)
-            .await?;
-        let package = build::choose(&mains, &directory, &plan.repository.name, &pattern)?;
+        let go = build::target(path, &platform, &scratch, &environment);
+        let repository = &plan.repository;
+        let (_, package) =
+            build::find(&toolchain, go, &plan.build, repository, run.interrupt).await?;
         say(
             Stage::Build,
             format!("{package} as it is checked out now, {target}"),

@@ -15,6 +15,8 @@ mod examples;
 mod first_design;
 mod gap;
 mod git;
+mod go_builds;
+mod go_programs;
 mod hostile;
 mod kill;
 mod killed;

@@ -9,8 +9,9 @@ use bollard::models::{
     PortMap,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder,
 };
 
 use tokio::time::{Instant, sleep};
@@ -159,6 +160,28 @@ impl Engine {
                     failure
                 })
             }
+        }
+    }
+
+    /// Whether a container has the file, whether it runs or not.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn has_file(&self, id: &str, path: &str) -> Result<bool> {
+        let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
+        match self
+            .docker
+            .get_container_archive_info(id, Some(options))
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
+                Ok(false)
+            }
+            Err(error) => Err(self.failure(
+                format_args!("look for `{path}` in the container `{id}`"),
+                error,
+            )),
         }
     }
 

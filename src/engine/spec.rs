@@ -18,6 +18,8 @@ pub struct Spec {
     pub identity: Identity,
     pub labels: Vec<(String, String)>,
     pub image: String,
+    /// The file that the program asks to be loaded by; a static one asks for none.
+    pub loader: Option<String>,
     pub command: Vec<String>,
     pub env: Vec<(String, String)>,
     pub publish: Vec<Publish>,

@@ -45,6 +45,11 @@ impl Revision {
         }
     }
 
+    /// What stands for it in a program: the name, or for a commit what git itself says instead.
+    pub fn stamp(&self) -> &str {
+        self.name().unwrap_or("HEAD")
+    }
+
     /// The reference, as in `refs/heads/main`; commits have none.
     ///
     /// # Errors

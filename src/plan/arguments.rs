@@ -164,30 +164,58 @@ pub(super) fn variables(flags: &[String], files: &[PathBuf]) -> Result<Vec<(Stri
             set(name, value);
         }
     }
-    for flag in flags {
-        let (name, value) = match flag.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            None => match env::var(flag) {
-                Ok(value) => (flag.as_str(), value),
-                Err(_) => {
-                    return Err(usage(
-                        format!(
-                            "`-e {flag}` takes its value from sdp's own environment, which has none"
-                        ),
-                        format!("`export {flag}=...` first, or `-e {flag}=VALUE`"),
-                    ));
-                }
-            },
-        };
-        if name.is_empty() {
-            return Err(usage(
-                "`-e` is given a value without a name",
-                "`-e NAME=VALUE`",
-            ));
-        }
-        set(name.to_owned(), value);
+    for text in flags {
+        let (name, value) = variable("-e", text)?;
+        set(name, value);
     }
     Ok(variables)
+}
+
+/// What sdp sets itself when it builds, and what decides on it.
+const BUILD_OWN: [(&str, &str); 4] = [
+    ("CGO_ENABLED", "`--cgo` switches cgo on"),
+    ("GOOS", "the engine's platform is built for"),
+    ("GOARCH", "the engine's platform is built for"),
+    ("GOTMPDIR", "`.sdp/build/tmp` is where go works"),
+];
+
+/// The variables of `--build-env`.
+pub(super) fn build_variables(flags: &[String]) -> Result<Vec<(String, String)>> {
+    each(flags, |text| {
+        let (name, value) = variable("--build-env", text)?;
+        match BUILD_OWN.iter().find(|(own, _)| *own == name) {
+            Some((_, hint)) => Err(usage(
+                format!("`--build-env {name}` is one that sdp sets itself"),
+                *hint,
+            )),
+            None => Ok((name, value)),
+        }
+    })
+}
+
+/// `NAME=VALUE`, or `NAME` with the value of sdp's own.
+fn variable(flag: &str, text: &str) -> Result<(String, String)> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => match env::var(text) {
+            Ok(value) => (text, value),
+            Err(_) => {
+                return Err(usage(
+                    format!(
+                        "`{flag} {text}` takes its value from sdp's own environment, which has none"
+                    ),
+                    format!("`export {text}=...` first, or `{flag} {text}=VALUE`"),
+                ));
+            }
+        },
+    };
+    if name.is_empty() {
+        return Err(usage(
+            format!("`{flag}` is given a value without a name"),
+            format!("`{flag} NAME=VALUE`"),
+        ));
+    }
+    Ok((name.to_owned(), value))
 }
 
 /// Says where the file is at fault without quoting the line, which may hold a secret.

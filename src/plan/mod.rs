@@ -1,6 +1,7 @@
 //! Flags and variables become a validated plan. Nothing is touched here; files are only read.
 
 mod arguments;
+mod stamp;
 
 use std::env;
 use std::net::IpAddr;
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 pub use arguments::duration;
 use arguments::{
-    checked_name, credentials, each, health_path, include, inside, label, revision, usage,
-    variables,
+    build_variables, checked_name, credentials, each, health_path, include, inside, label,
+    revision, usage, variables,
 };
 
 use crate::cli;
@@ -19,6 +20,7 @@ pub use crate::cli::{Mount, Pull};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Login, Revision};
+pub use stamp::Stamp;
 
 /// Everything that a deployment is to do.
 #[allow(clippy::struct_excessive_bools)] // they are flags
@@ -66,13 +68,17 @@ pub struct Source {
 }
 
 /// How to build.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Build {
     pub package: Option<String>,
     /// Relative to the checkout, and inside it.
     pub workdir: PathBuf,
     pub tags: Option<String>,
+    /// With places for a [`Stamp`], until [`Build::stamped`] has filled them.
     pub ldflags: Option<String>,
+    pub cgo: bool,
+    /// For go and what it starts.
+    pub env: Vec<(String, String)>,
     pub go: Option<PathBuf>,
 }
 
@@ -154,7 +160,7 @@ impl Plan {
         let release = &deploy.release;
         let (repository, login) =
             Repository::with_login(&deploy.repo, source.path.as_deref(), source.url.as_deref())?;
-        Ok(Plan {
+        let plan = Plan {
             id: match &release.id {
                 Some(id) => checked_name("--id", id)?,
                 None => fresh_id(),
@@ -176,6 +182,8 @@ impl Plan {
                 )?,
                 tags: deploy.build.tags.clone(),
                 ldflags: deploy.build.ldflags.clone(),
+                cgo: deploy.build.cgo,
+                env: build_variables(&deploy.build.variables)?,
                 go: deploy.build.go.clone(),
             },
             container: Container {
@@ -207,7 +215,20 @@ impl Plan {
             dry_run: release.dry_run,
             lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
-        })
+        };
+        let revision = plan.source.revision.as_ref();
+        plan.check_stamp(revision.map_or("", Revision::stamp))?;
+        Ok(plan)
+    }
+
+    /// Whether the linker's flags can be filled in for this branch.
+    ///
+    /// # Errors
+    /// `usage`.
+    pub fn check_stamp(&self, branch: &str) -> Result<()> {
+        let commit = "";
+        let id = &self.id;
+        self.build.stamped(Stamp { id, branch, commit }).map(drop)
     }
 
     /// The secrets that no event may show, with the names of their variables.
@@ -222,8 +243,23 @@ impl Plan {
         self.container
             .env
             .iter()
+            .chain(&self.build.env)
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .chain(token.or(user).map(|secret| ("token", secret)))
+    }
+}
+
+impl Build {
+    /// The same with the linker's flags filled in.
+    ///
+    /// # Errors
+    /// `usage`, where they cannot be.
+    pub fn stamped(&self, stamp: Stamp<'_>) -> Result<Build> {
+        let ldflags = self.ldflags.as_deref();
+        Ok(Build {
+            ldflags: ldflags.map(|flags| stamp.fill(flags)).transpose()?,
+            ..self.clone()
+        })
     }
 }
 

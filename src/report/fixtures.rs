@@ -204,6 +204,7 @@ pub fn failure() -> Vec<Event> {
         message: "`go build` failed in `./cmd/shop`".to_owned(),
         hint: Some("`go build ./cmd/shop` shows the same".to_owned()),
         detail: vec!["main.go:7:2: undefined: helo".to_owned()],
+        places: Vec::new(),
     };
     vec![
         Event::Started(Stage::Build),
@@ -233,6 +234,7 @@ pub fn cancelled() -> Vec<Event> {
                 message: "interrupted".to_owned(),
                 hint: None,
                 detail: Vec::new(),
+                places: Vec::new(),
             }),
             ..ended(State::Cancelled, Outcome::Cancelled)
         })),

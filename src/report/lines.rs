@@ -38,6 +38,7 @@ pub struct Lines<W> {
     err: Side<W>,
     quiet: bool,
     verbose: bool,
+    annotates: bool,
     course: Course,
     table: Table,
     /// When the running stage is heard of next.
@@ -51,10 +52,16 @@ impl<W: Write> Lines<W> {
             err,
             quiet: options.quiet,
             verbose: options.verbose,
+            annotates: false,
             course: Course::default(),
             table: Table::default(),
             notice: None,
         }
+    }
+
+    /// Whether places in files are told as workflow commands of GitHub Actions, too.
+    pub fn annotating(self, annotates: bool) -> Lines<W> {
+        Lines { annotates, ..self }
     }
 
     /// The side of a stream, ready to be written to. Where the two streams end in the same place,
@@ -141,6 +148,10 @@ impl<W: Write> Show for Lines<W> {
             } => {
                 self.notice = None;
                 self.stage(*stage, End::of_stage(problem), *elapsed, "", now);
+                if self.annotates {
+                    let text: String = problem.places.iter().map(words::annotation).collect();
+                    self.print(Stream::Stdout, &text, now);
+                }
             }
             Event::Warning { stage, line, hint } => {
                 let text = words::warning(*stage, line, hint.as_deref(), self.err.look);
@@ -370,6 +381,7 @@ hint: `go build ./cmd/shop` shows the same
                 message: "no".to_owned(),
                 hint: None,
                 detail: Vec::new(),
+                places: Vec::new(),
             });
             let mut events = vec![Event::Status(Box::new(summary))];
             if started {
@@ -459,6 +471,7 @@ git fetch        ok  1m10s
             message: format!("{evil}\n{evil}"),
             hint: Some(evil.to_owned()),
             detail: vec![evil.to_owned()],
+            places: Vec::new(),
         });
         let events = vec![
             Event::Started(Stage::Build),

@@ -73,7 +73,8 @@ pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) ->
             Shape::Json => run(&records, &redactor, Json::new(out)),
             Shape::Lines => {
                 let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
-                run(&records, &redactor, Lines::new(out, err, options));
+                let lines = Lines::new(out, err, options).annotating(console.annotates);
+                run(&records, &redactor, lines);
             }
             Shape::Bars => {
                 let bars = Bars::new(out, err, err_look, columns, options);
@@ -156,6 +157,8 @@ struct Console {
     shape: Shape,
     /// Of stdout and stderr.
     looks: [Look; 2],
+    /// A GitHub Actions job shows mistakes beside the lines of the files.
+    annotates: bool,
 }
 
 impl Console {
@@ -188,6 +191,7 @@ impl Console {
             } else {
                 Shape::Lines
             },
+            annotates: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             looks: terminals.map(|terminal| Look {
                 terminal,
                 unicode,
@@ -295,6 +299,7 @@ mod tests {
                 message: "hunter2".to_owned(),
                 hint: Some("hunter2".to_owned()),
                 detail: vec!["hunter2".to_owned()],
+                places: Vec::new(),
             });
             vec![
                 Event::Started(Stage::Build),

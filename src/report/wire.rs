@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::{Problem, Service, Summary};
+use crate::event::{Place, Problem, Service, Summary};
 
 /// The wire format's version.
 pub const VERSION: u8 = 1;
@@ -233,6 +233,34 @@ pub struct Error<'a> {
     /// Lines that explain it.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub detail: &'a [String],
+    /// Where in the repository's files the mistakes are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceV1<'a>>,
+}
+
+/// A place in a file of the repository.
+#[derive(Serialize)]
+pub struct PlaceV1<'a> {
+    /// Relative to the repository's root.
+    pub file: &'a str,
+    /// From 1.
+    pub line: u32,
+    /// In bytes, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// One or more lines.
+    pub message: &'a str,
+}
+
+impl<'a> From<&'a Place> for PlaceV1<'a> {
+    fn from(place: &'a Place) -> PlaceV1<'a> {
+        PlaceV1 {
+            file: &place.file,
+            line: place.line,
+            column: place.column,
+            message: &place.message,
+        }
+    }
 }
 
 impl<'a> From<&'a Problem> for Error<'a> {
@@ -242,6 +270,7 @@ impl<'a> From<&'a Problem> for Error<'a> {
             message: &problem.message,
             hint: problem.hint.as_deref(),
             detail: &problem.detail,
+            places: problem.places.iter().map(PlaceV1::from).collect(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::style::{self, Paint, Tone, clean, duration, fit};
-use crate::event::{Amount, Event, LogLine, Outcome, Problem, Stage, State, Summary};
+use crate::event::{Amount, Event, LogLine, Outcome, Place, Problem, Stage, State, Summary};
 use crate::failure::Code;
 use crate::units::size;
 
@@ -266,6 +266,29 @@ pub fn aborted(problem: &Problem, look: Look) -> String {
     text
 }
 
+/// A place in a file as a workflow command of GitHub Actions, which marks it in the file.
+///
+/// The escapes are those of its toolkit, `packages/core/src/command.ts`.
+pub fn annotation(place: &Place) -> String {
+    let message: Vec<String> = place
+        .message
+        .lines()
+        .map(|line| clean(line).into())
+        .collect();
+    let data = |text: &str| {
+        let text = text.replace('%', "%25");
+        text.replace('\r', "%0D").replace('\n', "%0A")
+    };
+    let file = data(&place.file).replace(':', "%3A").replace(',', "%2C");
+    let column = place.column.map(|column| format!(",col={column}"));
+    format!(
+        "::error file={file},line={}{}::{}\n",
+        place.line,
+        column.unwrap_or_default(),
+        data(&message.join("\n"))
+    )
+}
+
 /// What a stage would do.
 pub fn planned(stage: Stage, line: &str) -> String {
     format!("{:<15}  {}\n", stage.name(), clean(line))
@@ -330,5 +353,29 @@ fn advice(text: &mut String, hint: Option<&str>, look: Look) {
     for hint in hint.into_iter().flat_map(str::lines) {
         let label = look.paint.paint(Tone::Advice, "hint:");
         writeln!(text, "{label} {}", clean(hint)).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_annotation_holds_whatever_a_compiler_says() {
+        let place = |column| Place {
+            file: "a,b:c%.go".to_owned(),
+            line: 4,
+            column,
+            message: "100% wrong: this, that\nhave (int)".to_owned(),
+        };
+        let message = "100%25 wrong: this, that%0Ahave (int)\n";
+        assert_eq!(
+            annotation(&place(Some(2))),
+            format!("::error file=a%2Cb%3Ac%25.go,line=4,col=2::{message}")
+        );
+        assert_eq!(
+            annotation(&place(None)),
+            format!("::error file=a%2Cb%3Ac%25.go,line=4::{message}")
+        );
     }
 }

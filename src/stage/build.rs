@@ -1,5 +1,6 @@
 //! `go build`: a commit becomes a program.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
@@ -8,10 +9,12 @@ use elf::ElfStream;
 use elf::endian::AnyEndian;
 
 use super::Context;
+use super::pull::Pulled;
 use crate::engine::Platform;
 use crate::failure::{Code, Failure, Result};
 use crate::golang::{Target, Toolchain};
-use crate::plan::{Build, Repository};
+use crate::interrupt::Interrupt;
+use crate::plan::{Build, Plan, Repository, Stamp};
 use crate::units;
 
 /// A program for the engine's platform.
@@ -25,17 +28,21 @@ pub struct Binary {
 /// Finds the main package and builds it to `output`.
 ///
 /// # Errors
-/// `no_module`, `no_main_package`, `several_main_packages`, `build_failed`, `wrong_binary`, or the
-/// interruption.
+/// `no_module`, `no_main_package`, `several_main_packages`, `go_too_old`, `build_failed`,
+/// `wrong_binary`, or the interruption.
 pub async fn build(
     cx: &Context,
     toolchain: &Toolchain,
     platform: &Platform,
-    repository: &Repository,
-    plan: &Build,
+    plan: &Plan,
+    pulled: &Pulled,
     output: &Path,
 ) -> Result<Binary> {
-    let (directory, pattern) = module(&repository.path, plan)?;
+    let stamped = plan.build.stamped(Stamp {
+        id: &plan.id,
+        branch: pulled.revision.stamp(),
+        commit: &pulled.commit.id,
+    })?;
     let scratch = output.with_file_name("tmp");
     std::fs::create_dir_all(&scratch).map_err(|error| {
         Failure::io(
@@ -44,19 +51,25 @@ pub async fn build(
             error,
         )
     })?;
-    let target = Target {
-        directory: &directory,
-        scratch: &scratch,
-        os: &platform.os,
-        arch: &platform.arch,
-    };
+    let root = &plan.repository.path;
+    let environment = pulled.git.environment();
+    let target = target(root, platform, &scratch, &environment);
     let built = async {
-        let mains = toolchain
-            .main_packages(target, plan, &pattern, &cx.interrupt)
-            .await?;
-        let package = choose(&mains, &directory, &repository.name, &pattern)?;
+        let (directory, package) =
+            find(toolchain, target, &stamped, &plan.repository, &cx.interrupt).await?;
+        let target = Target {
+            directory: &directory,
+            ..target
+        };
         toolchain
-            .build(target, plan, &package, output, &cx.events, &cx.interrupt)
+            .build(
+                target,
+                &stamped,
+                &package,
+                output,
+                &cx.events,
+                &cx.interrupt,
+            )
             .await?;
         Ok(package)
     };
@@ -76,10 +89,78 @@ pub async fn build(
     })
 }
 
+/// Building for `platform` in the repository at `root`, with `scratch` for go to work in.
+pub fn target<'a>(
+    root: &'a Path,
+    platform: &'a Platform,
+    scratch: &'a Path,
+    env: &'a [(OsString, OsString)],
+) -> Target<'a> {
+    Target {
+        root,
+        directory: root,
+        scratch,
+        os: &platform.os,
+        arch: &platform.arch,
+        env,
+    }
+}
+
+/// The directory to run go in, and the main package to build there.
+///
+/// # Errors
+/// `no_module`, `no_main_package`, `several_main_packages`, `go_too_old`, `build_failed`, or the
+/// interruption.
+pub async fn find(
+    toolchain: &Toolchain,
+    target: Target<'_>,
+    plan: &Build,
+    repository: &Repository,
+    interrupt: &Interrupt,
+) -> Result<(PathBuf, String)> {
+    let (directory, pattern) = module(target.root, plan)?;
+    let target = Target {
+        directory: &directory,
+        ..target
+    };
+    let below = pattern
+        .strip_suffix("...")
+        .filter(|_| pattern.starts_with('.'));
+    let (patterns, homes) = match below {
+        // go looks into the modules of a workspace only if it is told which.
+        Some(below) if !directory.join("go.mod").is_file() => {
+            let mut modules = toolchain.modules(target, plan, interrupt).await?;
+            modules.retain(|module| clean(module).starts_with(clean(below)));
+            let homes = modules.iter().map(|module| directory.join(clean(module)));
+            let patterns = modules
+                .iter()
+                .map(|module| format!("{}/...", module.trim_end_matches('/')));
+            (patterns.collect(), homes.collect())
+        }
+        _ => (vec![pattern], vec![directory.clone()]),
+    };
+    let mains = toolchain
+        .main_packages(target, plan, &patterns, interrupt)
+        .await?;
+    let package = choose(
+        &mains,
+        &directory,
+        &homes,
+        &repository.name,
+        &patterns.join(" "),
+    )?;
+    Ok((directory, package))
+}
+
+fn clean(path: &str) -> PathBuf {
+    let parts = Path::new(path).components();
+    parts.filter(|part| *part != Component::CurDir).collect()
+}
+
 /// The directory to run go in, and the pattern to look for a main package with.
 ///
 /// A module need not be at the root of its repository: the one nearest to the package counts.
-pub fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
+fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
     let base = root.join(&plan.workdir);
     let inside = base
         .canonicalize()
@@ -185,10 +266,11 @@ fn find_modules(directory: &Path, depth: usize, modules: &mut Vec<PathBuf>) {
     }
 }
 
-/// The one main package, or the one that is named like the repository.
-pub fn choose(
+/// The one main package, or the one of `homes` that is named like the repository.
+fn choose(
     mains: &[PathBuf],
     directory: &Path,
+    homes: &[PathBuf],
     repository: &str,
     pattern: &str,
 ) -> Result<String> {
@@ -200,7 +282,10 @@ pub fn choose(
         Ok(rest) => format!("./{}", rest.display()),
         Err(_) => main.display().to_string(),
     };
-    let preferred = directory.join("cmd").join(repository);
+    let mut preferred = homes.iter().map(|home| {
+        let home = home.canonicalize().unwrap_or_else(|_| home.clone());
+        home.join("cmd").join(repository)
+    });
     match mains {
         [] => {
             let message = if pattern.ends_with("...") {
@@ -212,13 +297,15 @@ pub fn choose(
                 .hint("`--package ./cmd/NAME` names one; it begins with `package main`"))
         }
         [main] => Ok(relative(main)),
-        _ if mains.contains(&preferred) => Ok(relative(&preferred)),
-        [first, ..] => Err(Failure::new(
-            Code::SeveralMainPackages,
-            format!("{} main packages match `{pattern}`", mains.len()),
-        )
-        .hint(format!("`--package {}` builds the first", relative(first)))
-        .detail(mains.iter().map(|main| relative(main)).take(20))),
+        [first, ..] => match preferred.find(|main| mains.contains(main)) {
+            Some(main) => Ok(relative(&main)),
+            None => Err(Failure::new(
+                Code::SeveralMainPackages,
+                format!("{} main packages match `{pattern}`", mains.len()),
+            )
+            .hint(format!("`--package {}` builds the first", relative(first)))
+            .detail(mains.iter().map(|main| relative(main)).take(20))),
+        },
     }
 }
 
@@ -289,6 +376,8 @@ mod tests {
             workdir: workdir.into(),
             tags: None,
             ldflags: None,
+            cgo: false,
+            env: Vec::new(),
             go: None,
         }
     }
@@ -326,12 +415,18 @@ mod tests {
     fn the_only_main_package_or_the_one_named_like_the_repository_is_built() {
         let choose = |mains: &[&str]| {
             let mains: Vec<PathBuf> = mains.iter().map(PathBuf::from).collect();
-            choose(&mains, Path::new("/none"), "shop", "./...").map_err(|f| f.code)
+            let root = PathBuf::from("/none");
+            let homes = [root.clone(), root.join("sub")];
+            choose(&mains, &root, &homes, "shop", "./...").map_err(|f| f.code)
         };
         assert_eq!(choose(&["/none"]), Ok(".".into()));
         assert_eq!(
             choose(&["/none/cmd/a", "/none/cmd/shop"]),
             Ok("./cmd/shop".into())
+        );
+        assert_eq!(
+            choose(&["/none/cmd/a", "/none/sub/cmd/shop"]),
+            Ok("./sub/cmd/shop".into())
         );
         assert_eq!(
             choose(&["/none/cmd/a", "/none/cmd/b"]),

@@ -6,7 +6,7 @@ use super::Context;
 use super::build::Binary;
 use crate::engine::{Identity, Image, Spec};
 use crate::event::Commit;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::Result;
 use crate::git::Git;
 use crate::handover::{Canary, Handover, Started};
 use crate::plan::{Mount, Plan};
@@ -24,7 +24,7 @@ pub struct Origin<'a> {
 /// Writes what the container will see at /src and returns what the container is to be like.
 ///
 /// # Errors
-/// `disk_full`, `permission_denied`, `wrong_binary`.
+/// `disk_full`, `permission_denied`.
 pub fn prepare(
     plan: &Plan,
     store: &Store,
@@ -34,15 +34,6 @@ pub fn prepare(
     settings: String,
 ) -> Result<Spec> {
     let repository = &plan.repository;
-    if let Some(interpreter) = &binary.interpreter
-        && image.reference.starts_with("sdp-builtin:")
-    {
-        return Err(Failure::new(
-            Code::WrongBinary,
-            format!("the program asks for the loader `{interpreter}`, which the built-in image lacks"),
-        )
-        .hint("unset GOFLAGS that link dynamically, or name an image that has the loader with `--image`"));
-    }
     let release: PathBuf = match plan.container.mount {
         Mount::Release => store.write(
             &plan.id,
@@ -77,6 +68,7 @@ pub fn prepare(
         },
         labels: plan.container.labels.clone(),
         image: image.reference.clone(),
+        loader: binary.interpreter.clone(),
         command,
         env: plan.container.env.clone(),
         publish: plan.container.publish.clone(),
@@ -95,7 +87,7 @@ pub fn container_name(plan: &Plan) -> String {
 /// Starts the new container, or its canary.
 ///
 /// # Errors
-/// `port_taken`, `start_failed`, and those of any call to the engine.
+/// `wrong_binary`, `port_taken`, `start_failed`, and those of any call to the engine.
 pub async fn start(cx: &Context, handover: &mut Handover<'_>, canary: Canary) -> Result<Started> {
     handover.start(canary, &cx.events).await
 }

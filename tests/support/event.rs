@@ -60,6 +60,17 @@ pub struct Problem {
     pub hint: Option<String>,
     #[serde(default)]
     pub detail: Vec<String>,
+    #[serde(default)]
+    pub places: Vec<Place>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    pub file: String,
+    pub line: u32,
+    pub column: Option<u32>,
+    pub message: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -2,6 +2,7 @@
 //! Go programs to put into them, and the built `sdp` to deploy them with.
 
 mod base;
+pub mod bench;
 mod client;
 mod disk;
 mod engine;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 pub use base::BASE;
 pub use client::{Asked, Client};
 pub use disk::Mount;
-pub use event::{Event, FIRST, Kind, NEXT};
+pub use event::{Event, FIRST, Kind, NEXT, Phase};
 pub use host::{Host, Server, free_port, listing};
 pub use http::get;
 pub use origin::Origin;

@@ -35,6 +35,8 @@ struct State {
     calls: Vec<Call>,
     fault: Option<(Call, Fault)>,
     gone: bool,
+    /// What the engine's machine passes for, in Go's terms.
+    arch: Option<&'static str>,
     struck: bool,
     /// Connections that are kept open without a word.
     held: Vec<UnixStream>,
@@ -74,6 +76,11 @@ impl Proxy {
             fault: Some((call, fault)),
             ..State::default()
         };
+    }
+
+    /// Lets the engine pass for one on a machine of this architecture, in Go's terms.
+    pub fn pretend(&self, arch: &'static str) {
+        self.state.lock().unwrap().arch = Some(arch);
     }
 
     /// The calls since it was last armed, in the order in which they came.
@@ -148,11 +155,37 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         return Ok(());
     }
-    io::copy(&mut engine, &mut client).ok();
+    let arch = state.lock().unwrap().arch;
+    match arch {
+        Some(arch) if kind(&head) == "version" => answer_version(&mut engine, &mut client, arch)?,
+        _ => drop(io::copy(&mut engine, &mut client)),
+    }
     client.shutdown(Shutdown::Both).ok();
     engine.shutdown(Shutdown::Both).ok();
     upstream.join().ok();
     Ok(())
+}
+
+/// Passes on the engine's version with another architecture in it.
+fn answer_version(engine: &mut UnixStream, client: &mut UnixStream, arch: &str) -> io::Result<()> {
+    let (head, rest) = read_head(engine)?;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))
+        .and_then(|length| length.trim().parse::<usize>().ok())
+        .expect("the engine says how long its version is");
+    let mut body = vec![0; length];
+    body[..rest.len()].copy_from_slice(&rest);
+    engine.read_exact(&mut body[rest.len()..])?;
+    let mut version: serde_json::Value = serde_json::from_slice(&body)?;
+    version["Arch"] = arch.into();
+    let body = version.to_string();
+    write!(
+        client,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The head of a message up to its empty line, and what came with it.
@@ -185,6 +218,7 @@ fn kind(head: &str) -> &'static str {
         ("GET", ["containers", "json"]) => "list",
         ("GET", ["containers", _, "json"]) => "inspect",
         ("GET", ["containers", _, "logs"]) => "logs",
+        ("HEAD", ["containers", _, "archive"]) => "archive",
         ("POST", ["containers", "create"]) => "create",
         ("POST", ["containers", _, "start"]) => "start",
         ("POST", ["containers", _, "stop"]) => "stop",
