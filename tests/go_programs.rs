@@ -265,6 +265,18 @@ fn refusals() {
             "`--go PATH`",
         ),
         (
+            "a newer Go, which an old one finds out when it does not compile",
+            Go::Old,
+            &[
+                ("go.mod", "module example.com/app\n\ngo 1.99\n"),
+                ("main.go", "package main\n\nfunc main() { newer() }\n"),
+            ],
+            &[],
+            (3, "go_too_old"),
+            "Go 1.99 or newer is asked for, and this is go1.",
+            "`--go PATH`",
+        ),
+        (
             "a newer toolchain, for a Go that knows none",
             Go::Old,
             &[("go.mod", toolchain), ("main.go", &one)],
