@@ -416,6 +416,26 @@ fn lfs_files_that_cannot_be_had() {
     let hint = problem.hint.as_deref().unwrap();
     assert!(hint.starts_with("`sudo apt install git-lfs`"), "{hint}");
 
+    // The same where `git lfs install` was run before git-lfs was removed.
+    let installed = [
+        ("GIT_CONFIG_COUNT", "2"),
+        ("GIT_CONFIG_KEY_0", "filter.lfs.process"),
+        ("GIT_CONFIG_VALUE_0", "git-lfs filter-process"),
+        ("GIT_CONFIG_KEY_1", "filter.lfs.required"),
+        ("GIT_CONFIG_VALUE_1", "true"),
+    ];
+    origin.commit(&lfs_files("two"), "Carry other data");
+    let sdp = host.deploy(&origin).env("PATH", &path);
+    let sdp = installed
+        .iter()
+        .fold(sdp, |sdp, (name, value)| sdp.env(name, value));
+    let run = sdp.run().exited(4);
+    assert_eq!(run.problem().code, "lfs_pointer", "{}", run.story());
+    let hint = run.problem().hint.as_deref().unwrap();
+    assert!(hint.starts_with("`sudo apt install git-lfs`"), "{hint}");
+    let first = host.deploy(&origin).run().deployed(NEXT);
+    origin.commit(&lfs_files("three"), "Carry new data");
+
     let objects = origin.bare().join("lfs");
     fs::rename(&objects, host.path("elsewhere")).unwrap();
     let run = host
@@ -440,8 +460,8 @@ fn lfs_files_that_cannot_be_had() {
     assert_eq!(run.problem().detail, ["data.bin"], "{}", run.story());
     host.git(&["config", "--unset", "lfs.fetchexclude"]);
     let run = host.deploy(&origin).run().deployed(NEXT);
-    assert_eq!(host.answer(), "one");
-    host.holds(&[&run], &[]);
+    assert_eq!(host.answer(), "three");
+    host.holds(&[&run], &[&first]);
 }
 
 /// A text that only looks like a pointer is nobody's business.
