@@ -18,6 +18,7 @@ mod git;
 mod hostile;
 mod kill;
 mod killed;
+mod lfs;
 mod logs;
 mod manage;
 mod not_ready;
