@@ -1,4 +1,4 @@
-//! What a commit holds or refers to: submodules, Git LFS, attributes, links, odd names.
+//! What a commit holds or refers to: submodules, attributes, links, odd names.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,28 +22,12 @@ fn allowing_paths(sdp: Sdp) -> Sdp {
         .fold(sdp, |sdp, (name, value)| sdp.env(name, value))
 }
 
-/// The remarks of a stage.
-fn remarks(run: &Run) -> Vec<&str> {
-    let remark = |event: &&crate::support::Event| {
-        event.stage() == "git pull" && !event.line.is_empty() && event.kind == Kind::Progress
-    };
-    run.events
-        .iter()
-        .filter(remark)
-        .map(|event| event.line.as_str())
-        .collect()
-}
-
 fn warnings(run: &Run) -> Vec<(&str, &str)> {
     let warning = |event: &&crate::support::Event| event.kind == Kind::Warning;
     let shown = run.events.iter().filter(warning);
     shown
         .map(|event| (event.line.as_str(), event.hint.as_deref().unwrap_or("")))
         .collect()
-}
-
-fn release(host: &Host, run: &Run) -> std::path::PathBuf {
-    host.checkout().join(".sdp/releases").join(run.deployment())
 }
 
 /// A library with what it answers in a package of its own.
@@ -142,12 +126,12 @@ fn submodules_are_brought_and_deployed() {
     let first = nested.deploy().run().deployed(NEXT);
     assert_eq!(host.answer(), "one");
     assert_eq!(warnings(&first), []);
-    let files = listing(&release(host, &first).join("lib"));
+    let files = listing(&host.release(&first).join("lib"));
     assert!(
         files.contains("lib.go") && !files.contains(".git"),
         "{files:?}"
     );
-    let inner = release(host, &first).join("lib/deep/inner");
+    let inner = host.release(&first).join("lib/deep/inner");
     assert_eq!(
         listing(&inner).into_iter().collect::<Vec<_>>(),
         ["asset.txt"]
@@ -175,7 +159,7 @@ fn submodules_are_brought_and_deployed() {
     let third = nested.deploy().env("PATH", &without_submodules).run();
     let third = third.deployed(NEXT);
     assert!(
-        !remarks(&third).contains(&"updating submodules"),
+        !third.remarks("git pull").contains(&"updating submodules"),
         "{}",
         third.story()
     );
@@ -255,7 +239,7 @@ fn local_changes_in_a_submodule_are_refused_and_forced() {
     assert_eq!(fs::read_to_string(&edited).unwrap(), "inner");
     assert_eq!(host.answer(), "two");
     assert!(host.checkout().join("lib/untracked.txt").exists());
-    assert!(!release(host, &second).join("lib/untracked.txt").exists());
+    assert!(!host.release(&second).join("lib/untracked.txt").exists());
     host.holds(&[&second], &[&first]);
 }
 
@@ -330,135 +314,6 @@ fn interrupted_while_submodules_come() {
     nested.deploy().run().deployed(NEXT);
 }
 
-/// An origin that keeps `data.bin` and `more.bin` with Git LFS, and a program that carries the former.
-fn lfs_origin(host: &Host, answer: &str) -> Origin {
-    let source = server_source("?", ":8080", "")
-        .replace("\"?\"", "answer")
-        .replace("import (", "import (\n\t_ \"embed\"")
-        .replace(
-            "func main",
-            "//go:embed data.bin\nvar answer string\n\nfunc main",
-        );
-    let origin = host.origin(&module(&[("main.go", &source)]));
-    origin.git(&["lfs", "install", "--local"]);
-    let attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n";
-    origin.commit(
-        &vec![(".gitattributes".to_owned(), attributes.to_owned())],
-        "Use LFS",
-    );
-    origin.commit(&lfs_files(answer), "Carry data");
-    origin
-}
-
-fn lfs_files(answer: &str) -> Files {
-    let more = "more ".repeat(1000) + answer;
-    [("data.bin", answer), ("data/more.bin", &more)]
-        .map(|(path, content)| (path.to_owned(), content.to_owned()))
-        .to_vec()
-}
-
-#[test]
-fn lfs_files_are_fetched_and_deployed() {
-    let host = Host::new();
-    let origin = lfs_origin(&host, "one");
-
-    let first = host.deploy(&origin).run().deployed(FIRST);
-
-    assert_eq!(host.answer(), "one");
-    assert!(
-        remarks(&first).contains(&"fetching files of Git LFS"),
-        "{}",
-        first.story()
-    );
-    let content = fs::read_to_string(release(&host, &first).join("data/more.bin")).unwrap();
-    assert_eq!(content, lfs_files("one")[1].1);
-    // Nobody has run `git lfs install` here, and it makes no difference.
-    assert!(!host.git(&["config", "--list"]).contains("filter.lfs"));
-    let second = host.deploy(&origin).run().deployed(NEXT);
-    assert!(
-        !remarks(&second).contains(&"fetching files of Git LFS"),
-        "{}",
-        second.story()
-    );
-    host.git(&["lfs", "install", "--local"]);
-    assert_eq!(host.git(&["status", "--porcelain"]), "");
-
-    origin.commit(&lfs_files("two"), "Carry other data");
-    let third = host.deploy(&origin).run().deployed(NEXT);
-    assert_eq!(host.answer(), "two");
-    assert_eq!(host.git(&["status", "--porcelain"]), "");
-
-    fs::write(host.checkout().join("data.bin"), "by hand").unwrap();
-    let refused = host
-        .deploy(&origin)
-        .run()
-        .failed(4, "checkout_dirty", &NEXT[..2]);
-    assert!(
-        refused.problem().message.contains("`data.bin`"),
-        "{}",
-        refused.story()
-    );
-    let fourth = host.deploy(&origin).args(&["--force"]).run().deployed(NEXT);
-    assert_eq!(host.answer(), "two");
-    host.holds(&[&fourth], &[&first, &second, &third]);
-}
-
-#[test]
-fn lfs_files_that_cannot_be_had() {
-    let host = Host::new();
-    let origin = lfs_origin(&host, "one");
-    let path = host.path_with_only(&["git", "git-upload-pack", "go"]);
-
-    let run = host.deploy(&origin).env("PATH", &path).run();
-    let run = run.failed(4, "lfs_pointer", &FIRST[..4]);
-    let problem = run.problem();
-    assert_eq!(problem.detail, ["data.bin", "data/more.bin"], "{problem:?}");
-    let hint = problem.hint.as_deref().unwrap();
-    assert!(hint.starts_with("`sudo apt install git-lfs`"), "{hint}");
-
-    let objects = origin.bare().join("lfs");
-    fs::rename(&objects, host.path("elsewhere")).unwrap();
-    let run = host
-        .deploy(&origin)
-        .run()
-        .failed(4, "lfs_pointer", &NEXT[..3]);
-    let problem = run.problem();
-    assert!(
-        problem.message.contains("`git lfs pull` failed"),
-        "{problem:?}"
-    );
-    assert!(!problem.detail.is_empty(), "{problem:?}");
-
-    fs::remove_dir_all(&objects).unwrap();
-    fs::rename(host.path("elsewhere"), objects).unwrap();
-    // Those that the configuration leaves out.
-    host.git(&["config", "lfs.fetchexclude", "data.bin"]);
-    let run = host
-        .deploy(&origin)
-        .run()
-        .failed(4, "lfs_pointer", &NEXT[..3]);
-    assert_eq!(run.problem().detail, ["data.bin"], "{}", run.story());
-    host.git(&["config", "--unset", "lfs.fetchexclude"]);
-    let run = host.deploy(&origin).run().deployed(NEXT);
-    assert_eq!(host.answer(), "one");
-    host.holds(&[&run], &[]);
-}
-
-/// A text that only looks like a pointer is nobody's business.
-#[test]
-fn pointers_without_the_attribute_are_files() {
-    let host = Host::new();
-    let mut files = server("one");
-    let pointer = format!(
-        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 3\n",
-        "0".repeat(64)
-    );
-    files.push(("fixture.txt".to_owned(), pointer));
-    files.push((".gitattributes".to_owned(), "*.bin filter=lfs\n".to_owned()));
-    let origin = host.origin(&files);
-    host.deploy(&origin).run().deployed(FIRST);
-}
-
 #[test]
 fn attributes_links_and_odd_names() {
     let host = Host::new();
@@ -529,7 +384,7 @@ fn attributes_links_and_odd_names() {
     assert_eq!(gits[Path::new("a.up")].1, b"LOWER\n");
     assert_eq!(tree(&host.checkout()), gits);
     for run in [&first, &second] {
-        let mut release = tree(&release(&host, run));
+        let mut release = tree(&host.release(run));
         release.remove(Path::new(&format!("app-{}", host.name())));
         assert_eq!(release, gits);
     }

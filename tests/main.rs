@@ -20,6 +20,7 @@ mod go_programs;
 mod hostile;
 mod kill;
 mod killed;
+mod lfs;
 mod logs;
 mod manage;
 mod not_ready;

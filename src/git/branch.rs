@@ -136,6 +136,9 @@ impl Git {
         refuse_locked(&repo, Some(&name))?;
 
         let is_current = current.as_ref() == Some(&name);
+        if !is_current {
+            self.refuse_elsewhere(&name)?;
+        }
         let left = (!is_current && head.is_some()).then(|| match (&current, head) {
             (Some(name), _) => name.shorten().to_string(),
             (None, head) => head.map(|id| id.to_string()).unwrap_or_default(),

@@ -20,6 +20,9 @@ const LONGEST_POINTER: u32 = 1024;
 /// How many files a failure names.
 const NAMED_FILES: usize = 10;
 
+const INSTALL: &str =
+    "`sudo apt install git-lfs` on Debian and Ubuntu, and deploy again: sdp fetches them with it";
+
 /// What `git lfs install` configures, but for `--skip`: what is not there yet is fetched all at once,
 /// later, and not by every reader of a file.
 const FILTER: [&str; 4] = [
@@ -36,6 +39,17 @@ pub fn filter() -> &'static [&'static str] {
         Some(_) => &FILTER,
         None => &[],
     }
+}
+
+/// A failure to do `what` for want of the git-lfs that somebody has once configured, if that is its
+/// `cause`.
+pub fn missing(what: &dyn std::fmt::Display, cause: &str) -> Option<Failure> {
+    let is_wanted = cause.contains("git-lfs") && program::find("git-lfs").is_none();
+    is_wanted.then(|| {
+        let message =
+            format!("could not {what}: git is configured to ask `git-lfs`, which is not there");
+        Failure::new(Code::LfsPointer, message).hint(INSTALL)
+    })
 }
 
 impl Git {
@@ -82,9 +96,7 @@ impl Git {
     /// `lfs_pointer` with git-lfs' words or the names of the `pointers`, or the interruption.
     pub async fn fetch_lfs(&self, program: Program<'_>, pointers: &[PathBuf]) -> Result<()> {
         if program::find("git-lfs").is_none() {
-            return Err(unfetched(pointers).hint(
-                "`sudo apt install git-lfs` on Debian and Ubuntu, and deploy again: sdp fetches them with it",
-            ));
+            return Err(unfetched(pointers).hint(INSTALL));
         }
         program
             .run(&FILTER, &["lfs", "pull"])

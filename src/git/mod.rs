@@ -11,6 +11,7 @@ mod fetch;
 mod held;
 mod journal;
 mod lfs;
+mod linked;
 mod place;
 mod plan;
 mod program;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use gix::bstr::{BString, ByteSlice};
 
+use super::lfs;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure};
 use crate::redact;
@@ -20,6 +21,9 @@ const FILLERS: [&str; 2] = [
 
 /// An error of gix while doing `what` (such as "read `/srv/shop/.git/index`").
 pub fn git(what: impl std::fmt::Display, error: &gix::Error) -> Failure {
+    if let Some(failure) = lfs::missing(&what, &chain(error)) {
+        return failure;
+    }
     match io_kind(error) {
         Some(kind @ (ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => {
             Failure::io(Code::GitFailed, what, kind.into())

@@ -172,6 +172,11 @@ impl Host {
         Origin::new(&self.environment, &self.path(folder), files)
     }
 
+    /// The release of a deployment.
+    pub fn release(&self, run: &Run) -> PathBuf {
+        self.checkout().join(".sdp/releases").join(run.deployment())
+    }
+
     /// Runs `git` in the checkout.
     pub fn git(&self, arguments: &[&str]) -> String {
         self.environment.git(&self.checkout(), arguments)

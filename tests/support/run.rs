@@ -313,6 +313,13 @@ impl Run {
             .join("\n")
     }
 
+    /// What a stage remarked, and its first and last word.
+    pub fn remarks(&self, stage: &str) -> Vec<&str> {
+        let progress = |event: &&Event| event.kind == Kind::Progress && event.stage == stage;
+        let events = self.events.iter().filter(progress);
+        events.map(|event| event.line.as_str()).collect()
+    }
+
     /// The program's log lines of one stream.
     pub fn log(&self, stream: &str) -> Vec<&str> {
         let log =

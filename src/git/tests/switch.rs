@@ -448,6 +448,31 @@ fn a_sparse_checkout_stays_sparse() {
     assert_eq!(checkout.tracked_files().unwrap().len(), 2);
 }
 
+#[test]
+fn a_branch_of_another_work_tree_is_left_to_it() {
+    let world = World::with(&[("a", "1")]);
+    world.deployed();
+    let linked = world.dir.path().join("linked");
+    let add = ["worktree", "add", "-q", "-b", "other", "../linked"];
+    git(&world.path(), &add);
+    world.commit(&[("a", "2")]);
+    let checkout = Git::open(&linked).unwrap();
+
+    let failure = deploy(&checkout, "main", false).unwrap_err();
+    assert_eq!(failure.code, Code::GitFailed);
+    let at = world.path().display().to_string();
+    assert!(failure.message.contains(&at), "{}", failure.message);
+    assert_eq!(read(&world.path(), "a"), "1");
+    assert_eq!(git(&world.path(), &["status", "--porcelain"]), "");
+
+    let hint = failure.hint.unwrap();
+    let typed = hint.split('`').nth(1).unwrap();
+    let words: Vec<&str> = typed.split(' ').skip(1).collect();
+    git(&linked, &words);
+    deploy(&checkout, "main", false).unwrap();
+    assert_eq!(read(&linked, "a"), "2");
+}
+
 /// Each with the content as it lies in a work tree, and as git wrote it there.
 #[test]
 fn files_are_written_as_their_attributes_say() {

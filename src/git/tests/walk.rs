@@ -402,6 +402,6 @@ fn walk(seed: u64, commits: usize, hops: usize) {
 fn random_histories_end_up_as_git_has_them() {
     let walks = std::env::var("SDP_WALKS").map_or(4, |walks| walks.parse().unwrap());
     for seed in 1..=walks {
-        walk(seed, 12, 20);
+        walk(seed, 12, 12);
     }
 }
