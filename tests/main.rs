@@ -23,6 +23,8 @@ mod manage;
 mod not_ready;
 mod ports;
 mod releases;
+mod remote_failures;
+mod remotes;
 mod rollback;
 mod support;
 mod together;

@@ -6,14 +6,20 @@ mod client;
 mod disk;
 mod engine;
 mod event;
+mod git_daemon;
+mod git_http;
 mod host;
 mod http;
+mod http_proxy;
 mod origin;
 pub mod program;
 mod proxy;
 mod run;
 mod second_engine;
+mod serve;
+mod ssh;
 mod state;
+mod tls;
 mod tree;
 
 use std::path::PathBuf;
@@ -23,12 +29,17 @@ pub use base::BASE;
 pub use client::{Asked, Client};
 pub use disk::Mount;
 pub use event::{Event, FIRST, Kind, NEXT};
+pub use git_daemon::GitDaemon;
+pub use git_http::{Access, Fault as GitFault, GitHttp};
 pub use host::{Host, Server, free_port, listing};
 pub use http::get;
+pub use http_proxy::HttpProxy;
 pub use origin::Origin;
 pub use proxy::{Call, Fault, Proxy};
 pub use run::{Live, Run, Sdp};
 pub use second_engine::SecondEngine;
+pub use ssh::Sshd;
+pub use tls::Authority;
 pub use tree::tree;
 
 /// How long anything may take before a test gives up on it.

@@ -17,6 +17,7 @@ use super::{PATIENCE, eventually};
 pub struct Sdp {
     command: Command,
     wants_events: bool,
+    input: Stdio,
 }
 
 impl Sdp {
@@ -24,6 +25,7 @@ impl Sdp {
         Sdp {
             command,
             wants_events: false,
+            input: Stdio::null(),
         }
         .args(arguments)
     }
@@ -57,12 +59,18 @@ impl Sdp {
         self
     }
 
+    /// Its input stays open, and nothing comes: who asks a question waits for ever.
+    pub fn with_open_input(mut self) -> Sdp {
+        self.input = Stdio::piped();
+        self
+    }
+
     /// Starts it, as the leader of a process group of its own, as a shell does.
     pub fn spawn(mut self) -> Live {
         let mut child = self
             .command
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(self.input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
