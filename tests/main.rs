@@ -26,6 +26,7 @@ mod releases;
 mod remote_failures;
 mod remotes;
 mod rollback;
+mod secrets;
 mod support;
 mod together;
 mod work_trees;

@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::event::{self, Event, Kind, Phase, Problem};
+use super::lookout::command_line;
 use super::{PATIENCE, eventually};
 
 /// A command line of sdp in a host's environment.
@@ -220,6 +221,11 @@ impl Live {
         std::mem::replace(&mut self.stderr, done)
             .join()
             .expect("read standard error")
+    }
+
+    /// Its command line, as everybody on the machine sees it.
+    pub fn command_line(&self) -> String {
+        command_line(&Path::new("/proc").join(self.child.id().to_string()))
     }
 
     fn pid(&self) -> Pid {
