@@ -73,12 +73,17 @@ fn speaks_of_secrets(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// A URL without the user and password that may stand in it, for display.
+/// A URL without the user and password that may stand in it, for display; but for the user of ssh,
+/// who is a part of the address.
 pub fn url(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let end = rest.find('/').unwrap_or(rest.len());
             match rest[..end].rfind('@') {
+                Some(at) if scheme.ends_with("ssh") => {
+                    let user = rest[..at].split(':').next().unwrap_or_default();
+                    format!("{scheme}://{user}{}", &rest[at..])
+                }
                 Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
                 None => url.to_owned(),
             }
@@ -121,5 +126,6 @@ mod tests {
         assert_eq!(url("https://u:p@host/x@y.git"), "https://host/x@y.git");
         assert_eq!(url("https://host/x.git"), "https://host/x.git");
         assert_eq!(url("git@host:x.git"), "git@host:x.git");
+        assert_eq!(url("ssh://git:pw@host/x"), "ssh://git@host/x");
     }
 }

@@ -43,6 +43,11 @@ say 'what the tests need'
 need git git
 need curl curl ca-certificates
 need jq jq
+need git-lfs git-lfs
+need ssh openssh-client
+need script util-linux bsdutils
+# Not in the PATH of those who are not root.
+[ -x /usr/sbin/sshd ] || need sshd openssh-server
 need_rust
 need_engine
 mkdir -p "$tools"

@@ -219,12 +219,18 @@ impl Git {
             .map_err(io)
     }
 
-    /// The URL that `origin` is fetched from; it may hold a password.
+    /// The URL of `origin` as it is configured; it may hold a password.
     pub fn origin(&self) -> Option<String> {
+        let config = self.local();
+        let url = config.config_snapshot().string("remote.origin.url")?;
+        Some(url.to_string())
+    }
+
+    /// The URL that `origin` is fetched from, as `url.*.insteadOf` rewrites it.
+    fn address(&self) -> Option<gix::Url> {
         let repo = self.local();
         let remote = repo.find_remote("origin").ok()?;
-        let url = remote.url(gix::remote::Direction::Fetch)?;
-        Some(url.to_bstring().to_string())
+        remote.url(gix::remote::Direction::Fetch).cloned()
     }
 
     /// The password that stands in the configuration of the checkout at `path`, where `git clone` has
@@ -243,14 +249,14 @@ impl Git {
     /// The variables for processes that run the `git` program for this deployment, so that it gets
     /// at what the deployment's own credentials open.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
-        let origin = self.origin().and_then(|url| url::origin(&url));
+        let origin = self.address().and_then(|url| url::origin(&url));
         self.credentials.environment(origin.as_deref())
     }
 
     /// The host that is told the deployment's own token without encryption, if there is one.
     pub fn tells_in_clear(&self) -> Option<String> {
         self.credentials.login()?;
-        let url = url::parse(&self.origin()?).ok()?;
+        let url = self.address()?;
         let host = url
             .host()
             .filter(|_| url.scheme == gix::url::Scheme::Http)?;

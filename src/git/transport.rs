@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once};
 
-use gix::bstr::ByteSlice;
+use gix::bstr::{BStr, ByteSlice};
 use gix::credentials::helper::Action;
 use gix::credentials::protocol::Outcome;
 use gix::error::{ResultExt, message};
@@ -189,9 +189,18 @@ fn http_options(
         return Ok(None);
     };
     if let Some(options) = options.downcast_mut::<http::Options>() {
-        let proxy = options.proxy.clone().filter(|proxy| !proxy.is_empty());
+        let config = repo.config_snapshot();
+        let configured = |key: &str| config.string(key).map(|value| value.to_string());
+        // What the environment says, the client finds by itself, for each scheme its own.
+        let proxy = for_url(repo, url.as_bstr(), "proxy")
+            .or_else(|| configured("remote.origin.proxy"))
+            .or_else(|| configured("http.proxy"))
+            .filter(|proxy| !proxy.is_empty());
         let no_proxy = options.no_proxy.clone();
-        let authorities = options.ssl_ca_info.clone();
+        let authorities = std::env::var_os("GIT_SSL_CAINFO")
+            .map(PathBuf::from)
+            .or_else(|| for_url(repo, url.as_bstr(), "sslCAInfo").map(PathBuf::from))
+            .or_else(|| options.ssl_ca_info.clone());
         let verify = options.ssl_verify;
         options.backend = Some(Arc::new(Mutex::new(http::reqwest::Options {
             configure_client: Some(Box::new(move |mut client| {
@@ -208,6 +217,30 @@ fn http_options(
         })));
     }
     Ok(Some(options))
+}
+
+/// The setting of the `http.URL` section that fits best, which gix does not look for: same scheme,
+/// host and port, and the longest path that leads to it. See "http.<url>.*" in git-config(1).
+fn for_url(repo: &gix::Repository, url: &BStr, key: &str) -> Option<String> {
+    let url = gix::url::parse(url).ok()?;
+    let fits = |pattern: &gix::Url| {
+        let path = pattern.path.trim_end_with(|c| c == '/');
+        let rest = url.path.strip_prefix(path);
+        pattern.scheme == url.scheme
+            && pattern.host() == url.host()
+            && pattern.port_or_default() == url.port_or_default()
+            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    let config = repo.config_snapshot();
+    let settings = config.plumbing().sections_by_name("http")?;
+    let (_, value) = settings
+        .filter_map(|section| {
+            let pattern = gix::url::parse(section.header().subsection_name()?).ok()?;
+            let value = section.value(key)?.to_string();
+            fits(&pattern).then_some((pattern.path.len(), value))
+        })
+        .max_by_key(|(length, _)| *length)?;
+    Some(value)
 }
 
 fn certificates(file: &PathBuf) -> gix::Result<Vec<reqwest::Certificate>> {

@@ -72,14 +72,11 @@ pub fn remote(
     let text = format!("{cause}\n{}", said.join("\n")).to_lowercase();
     let failure = explain(url, own, reached, error, &text);
     match said {
-        // gix only knows that the program has gone.
-        [only] => failure.source(anyhow::anyhow!(only.clone())),
-        [.., last] => failure
-            .source(anyhow::anyhow!(last.clone()))
-            .detail(said.iter().take(NAMED_FILES).cloned()),
-        // Where the message has it all, gix's chain of causes is only for who wants to know.
         [] if failure.code == Code::GitFailed => failure.source(anyhow::anyhow!(cause)),
-        [] => failure.detail([cause]),
+        // Where the message has it all, the chain of causes is only for who wants to know.
+        [] => failure.detail(cause.lines().map(str::trim)),
+        // gix only knows that the program has gone.
+        said => failure.detail(said.iter().take(NAMED_FILES).cloned()),
     }
 }
 
@@ -160,7 +157,15 @@ fn explain(
         return Failure::new(Code::GitFailed, format!("could not fetch from `{shown}`"));
     }
     let unreachable = |message: String| Failure::new(Code::RemoteUnreachable, message);
-    if any(&[
+    if let Some(status) = text
+        .split("status ")
+        .filter_map(|rest| rest.get(..3))
+        .find(|status| status.starts_with('5') && status.parse::<u16>().is_ok())
+    {
+        unreachable(format!("`{shown}` answered with status {status}")).hint(format!(
+            "`git ls-remote {shown}` once the server is well again"
+        ))
+    } else if any(&[
         "dns error",
         "could not resolve",
         "failed to lookup",
@@ -202,14 +207,14 @@ fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure 
                 failure(format!("ssh does not take the key `{}`: others may read it", key.display()))
                     .hint(format!("`chmod 600 {}`", key.display()))
             }
-            Some(key) => failure(format!("`{target}` refuses the key `{}`", key.display())).hint(
+            Some(key) => failure(format!("`{shown}` refuses the key `{}`", key.display())).hint(
                 format!(
                     "`ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes {target}` must get in: is its \
                      public half at the host, and is it without passphrase?",
                     key.display()
                 ),
             ),
-            None => failure(format!("`{target}` refuses the keys that ssh has")).hint(format!(
+            None => failure(format!("`{shown}` refuses the keys that ssh has")).hint(format!(
                 "`ssh -o BatchMode=yes {target}` must get in without a question; `--ssh-key FILE` \
                  names a key, `ssh-add` gives one to the agent"
             )),
@@ -230,7 +235,7 @@ fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure 
         .any(|status| text.contains(status))
         && !text.contains("failed to obtain credentials")
     {
-        failure(format!("`{shown}` refuses the credentials that git has for it")).hint(
+        failure(format!("`{shown}` refuses what git has for it")).hint(
             "`SDP_GIT_USER` and `SDP_GIT_TOKEN` give others; `git credential reject` forgets those of a helper",
         )
     } else {
@@ -255,7 +260,8 @@ fn ssh_target(url: &gix::Url, host: &str) -> String {
     format!("{port}{user}{host}")
 }
 
-/// `url` for display: without user and password.
+/// `url` for display: without user and password, but for the user of ssh, which is a part of the
+/// address.
 pub fn shown(url: &gix::Url) -> String {
     redact::url(&url.to_bstring().to_str_lossy())
 }

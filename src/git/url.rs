@@ -54,12 +54,10 @@ pub fn split_login(url: &str) -> Result<(String, Option<Login>)> {
 
 /// Scheme, host and port, as git puts them into its questions: `https://git.example.com:8443`.
 /// `None` for what is not http.
-pub fn origin(url: &str) -> Option<String> {
-    let parsed = parse(url).ok().filter(is_http)?;
-    let port = parsed
-        .port
-        .map_or_else(String::new, |port| format!(":{port}"));
-    Some(format!("{}://{}{port}", parsed.scheme, parsed.host()?))
+pub fn origin(url: &gix::Url) -> Option<String> {
+    let port = url.port.map_or_else(String::new, |port| format!(":{port}"));
+    let host = url.host().filter(|_| is_http(url))?;
+    Some(format!("{}://{host}{port}", url.scheme))
 }
 
 /// Whether both URLs name the same repository, whoever asks for it.
@@ -123,6 +121,7 @@ mod tests {
 
     #[test]
     fn the_origin_is_what_git_asks_about() {
+        let origin = |url| origin(&parse(url).unwrap());
         assert_eq!(
             origin("https://me@h:8443/x").as_deref(),
             Some("https://h:8443")

@@ -360,10 +360,10 @@ fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-/// `user@host:path`, git's short form of an ssh URL.
+/// `host:path`, git's short form of an ssh URL, unless that is a file's name.
 fn scp_like(text: &str) -> Option<&str> {
     let (host, path) = text.split_once(':')?;
-    (host.contains('@') && !host.contains('/')).then_some(path)
+    (!host.is_empty() && !host.contains('/') && !Path::new(text).exists()).then_some(path)
 }
 
 /// The last component without `.git`, with everything that a container's name cannot hold replaced.

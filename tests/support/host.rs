@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::engine::{self, Container};
 use super::program::Files;
 use super::run::{Run, Sdp};
-use super::{BASE, Origin, alone, base, http, program, shared, within};
+use super::{Authority, BASE, Origin, Sshd, alone, base, http, program, shared, within};
 
 /// The variable by which a host's processes are told from all others.
 const MARK: &str = "HERMETIC_HOST";
@@ -76,6 +76,13 @@ impl Environment {
             .env_clear()
             .envs(self.variables.iter().map(|(key, value)| (key, value)))
             .current_dir(folder);
+        command
+    }
+
+    /// The same for a program that serves the host and does not belong to its runs.
+    pub fn server(&self, program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+        let mut command = self.command(program, folder);
+        command.env_remove(MARK);
         command
     }
 
@@ -177,6 +184,30 @@ impl Host {
         self.checkout().join(".sdp/releases").join(run.deployment())
     }
 
+    /// An origin without a commit.
+    pub fn empty_origin(&self) -> Origin {
+        Origin::empty(&self.environment, &self.path("origin"))
+    }
+
+    /// A certificate authority that this host trusts only when it is told to.
+    pub fn authority(&self) -> Authority {
+        Authority::new(self.root.path())
+    }
+
+    /// An ssh server on this host.
+    pub fn sshd(&self) -> Sshd {
+        Sshd::new(&self.environment, self.path("ssh"))
+    }
+
+    /// Writes a file below the home directory, for nobody else to read; returns its path.
+    pub fn at_home(&self, name: &str, content: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path("home").join(name);
+        fs::write(&path, content).expect("write a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("keep it private");
+        path.display().to_string()
+    }
+
     /// Runs `git` in the checkout.
     pub fn git(&self, arguments: &[&str]) -> String {
         self.environment.git(&self.checkout(), arguments)
@@ -203,6 +234,14 @@ impl Host {
     pub fn sdp_through(&self, wrapper: &[&str], arguments: &[&str]) -> Sdp {
         let sdp = Path::new(env!("CARGO_BIN_EXE_sdp"));
         self.sdp_copied_to(sdp, wrapper, arguments)
+    }
+
+    /// The same on a terminal that nobody sits at. The arguments hold no quotes.
+    pub fn sdp_on_a_terminal(&self, arguments: &[&str]) -> Sdp {
+        let script = r#"c=exec; for a; do c="$c '$a'"; done; exec script -qec "$c" /dev/null"#;
+        self.sdp_through(&["sh", "-c", script, "sh"], arguments)
+            .env("TERM", "xterm")
+            .with_open_input()
     }
 
     /// The same with a copy of sdp.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::host::Environment;
 use super::program::Files;
+use super::{Access, GitDaemon, GitHttp};
 
 /// A bare repository, and a work tree from which commits are pushed to it.
 pub struct Origin {
@@ -16,6 +17,13 @@ pub struct Origin {
 impl Origin {
     /// A repository `folder/NAME.git` with one commit on `main`.
     pub(super) fn new(environment: &Environment, folder: &Path, files: &Files) -> Origin {
+        let origin = Origin::empty(environment, folder);
+        origin.commit(files, "First");
+        origin
+    }
+
+    /// The same without a commit.
+    pub(super) fn empty(environment: &Environment, folder: &Path) -> Origin {
         let origin = Origin {
             environment: environment.clone(),
             bare: folder.join(format!("{}.git", environment.name)),
@@ -26,12 +34,40 @@ impl Origin {
         origin.git(&["init", "--quiet", "--bare", "--initial-branch=main", bare]);
         origin.git(&["init", "--quiet", "--initial-branch=main"]);
         origin.git(&["remote", "add", "origin", bare]);
-        origin.commit(files, "First");
         origin
     }
 
     pub fn url(&self) -> String {
         format!("file://{}", self.bare.display())
+    }
+
+    /// The bare repository.
+    pub fn path(&self) -> &Path {
+        &self.bare
+    }
+
+    /// The folder that it is in.
+    pub(super) fn root(&self) -> &Path {
+        self.bare.parent().expect("a folder")
+    }
+
+    /// Its name in that folder.
+    pub(super) fn name(&self) -> String {
+        format!("{}.git", self.environment.name)
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// A server for it over HTTP.
+    pub fn over_http(&self, access: Access<'_>) -> GitHttp {
+        GitHttp::new(self, access)
+    }
+
+    /// A `git daemon` for it.
+    pub fn over_git(&self) -> GitDaemon {
+        GitDaemon::new(self)
     }
 
     /// Writes the files over what is there and pushes them to `main`; returns the commit's id.
@@ -56,6 +92,19 @@ impl Origin {
         let id = self.push(branch);
         self.git(&["checkout", "--quiet", "main"]);
         id
+    }
+
+    /// Tags the newest commit, with a message; returns the tag's own id.
+    pub fn tag(&self, tag: &str) -> String {
+        self.git(&["tag", "--force", "-m", tag, tag]);
+        self.git(&[
+            "push",
+            "--quiet",
+            "--force",
+            "origin",
+            &format!("refs/tags/{tag}"),
+        ]);
+        self.git(&["rev-parse", tag])
     }
 
     /// Commits a symbolic link.

@@ -11,12 +11,14 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::event::{self, Event, Kind, Phase, Problem};
+use super::lookout::command_line;
 use super::{PATIENCE, eventually};
 
 /// A command line of sdp in a host's environment.
 pub struct Sdp {
     command: Command,
     wants_events: bool,
+    input: Stdio,
 }
 
 impl Sdp {
@@ -24,6 +26,7 @@ impl Sdp {
         Sdp {
             command,
             wants_events: false,
+            input: Stdio::null(),
         }
         .args(arguments)
     }
@@ -57,12 +60,18 @@ impl Sdp {
         self
     }
 
+    /// Its input stays open, and nothing comes: who asks a question waits for ever.
+    pub fn with_open_input(mut self) -> Sdp {
+        self.input = Stdio::piped();
+        self
+    }
+
     /// Starts it, as the leader of a process group of its own, as a shell does.
     pub fn spawn(mut self) -> Live {
         let mut child = self
             .command
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(self.input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -212,6 +221,11 @@ impl Live {
         std::mem::replace(&mut self.stderr, done)
             .join()
             .expect("read standard error")
+    }
+
+    /// Its command line, as everybody on the machine sees it.
+    pub fn command_line(&self) -> String {
+        command_line(&Path::new("/proc").join(self.child.id().to_string()))
     }
 
     fn pid(&self) -> Pid {
