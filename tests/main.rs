@@ -25,13 +25,14 @@ mod logs;
 mod manage;
 mod not_ready;
 mod ports;
+mod private;
 mod releases;
 mod remote_failures;
 mod remotes;
 mod rollback;
-mod secrets;
 mod support;
 mod together;
+mod token;
 mod work_trees;
 
 /// A file that nobody compiles looks like tests and tests nothing.

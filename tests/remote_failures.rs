@@ -44,14 +44,10 @@ fn login_is_refused() {
         ("URL", "refuses", "SDP_GIT_TOKEN"),
         (
             "helper",
-            "refuses the credentials that git has",
+            "refuses what git has for it",
             "git credential reject",
         ),
-        (
-            "netrc",
-            "refuses the credentials that git has",
-            "SDP_GIT_TOKEN",
-        ),
+        ("netrc", "refuses what git has for it", "SDP_GIT_TOKEN"),
     ];
     let host = Host::new();
     let origin = host.origin(&server("one"));
@@ -101,7 +97,11 @@ fn answers_of_an_http_server() {
         ),
         (
             500,
-            ("remote_unreachable", "could not reach", "git ls-remote"),
+            (
+                "remote_unreachable",
+                "answered with status 500",
+                "git ls-remote",
+            ),
         ),
     ];
     let host = Host::new();
@@ -180,13 +180,9 @@ fn ssh_is_refused() {
             key => way.argument("--ssh-key").argument(key),
         };
 
-        let run = way.deploy_as_told(&host).run().exited(4);
+        let run = is_refused(message, &host, &way, ("remote_denied", message, hint));
 
-        let story = run.story();
-        assert!(story.contains(message), "{story}");
-        assert!(story.contains(hint), "{story}");
-        assert!(!story.contains("ssh-keyscan"), "{story}");
-        host.is_untouched();
+        assert!(!run.story().contains("ssh-keyscan"), "{}", run.story());
     }
 }
 
@@ -319,7 +315,7 @@ fn tag_has_moved() {
 fn server_is_silent() {
     let host = Host::new();
     let silent = Server::silent();
-    for scheme in ["https", "http", "git"] {
+    for scheme in ["https", "http", "git", "ssh"] {
         let way = short_of_patience(Way::to(silent.url(scheme)));
         let told = ("remote_timeout", "127.0.0.1", "`");
 

@@ -184,12 +184,19 @@ fn order_of_the_logins() {
 #[test]
 fn authority_of_ones_own() {
     type Trust = fn(&Host, &GitHttp, &str) -> Way;
-    let rows: [(&str, Trust); 2] = [
+    let rows: [(&str, Trust); 3] = [
         ("SSL_CERT_FILE", |_, git, file| {
             Way::to(git.url()).variable("SSL_CERT_FILE", file)
         }),
         ("http.sslCAInfo", |host, git, file| {
             let config = format!("[http]\n\tsslCAInfo = {file}\n");
+            Way::to(git.url()).git_config(host, &config)
+        }),
+        ("http.URL.sslCAInfo", |host, git, file| {
+            let (here, elsewhere) = (git.base(), "https://git.invalid");
+            let config = format!(
+                "[http \"{here}\"]\n\tsslCAInfo = {file}\n[http \"{elsewhere}\"]\n\tsslCAInfo = /dev/null\n"
+            );
             Way::to(git.url()).git_config(host, &config)
         }),
     ];
@@ -295,8 +302,8 @@ fn url_that_git_rewrites() {
 
     let way = Way::to(&url).git_config(&host, &config);
 
-    way.deploy(&host).run().deployed(FIRST);
-    assert_eq!(host.answer(), "one");
+    deploys_twice("insteadOf", &host, &origin, &way);
+
     assert_eq!(host.git(&["config", "remote.origin.url"]), url);
 }
 
@@ -307,6 +314,7 @@ fn proxy() {
         ("https_proxy", "", true, true),
         ("HTTPS_PROXY", "", true, true),
         ("http_proxy", "", false, true),
+        ("http_proxy", "", true, false),
         ("https_proxy no_proxy", "", true, false),
         ("http_proxy no_proxy", "", false, false),
         ("", "http.proxy", true, true),

@@ -95,7 +95,8 @@ fn look_for(words: &[String; 2], host: &Host, git: &GitHttp, case: &Case, row: (
     assert!(git.logins().contains(&Some(login)), "{row}");
 }
 
-fn each_file(folder: &Path, look: &mut dyn FnMut(&Path)) {
+/// Shows every file below a folder.
+pub fn each_file(folder: &Path, look: &mut dyn FnMut(&Path)) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
