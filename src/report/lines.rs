@@ -129,18 +129,18 @@ impl<W: Write> Show for Lines<W> {
                     self.course.has_shown(&line);
                 }
             }
-            Event::Finished { stage, elapsed } => {
+            Event::Finished { stage, took } => {
                 self.notice = None;
                 let note = std::mem::take(&mut self.course.note);
-                self.stage(*stage, End::Ok, *elapsed, &note, now);
+                self.stage(*stage, End::Ok, took.elapsed, &note, now);
             }
             Event::Failed {
                 stage,
-                elapsed,
+                took,
                 problem,
             } => {
                 self.notice = None;
-                self.stage(*stage, End::of_stage(problem), *elapsed, "", now);
+                self.stage(*stage, End::of_stage(problem), took.elapsed, "", now);
             }
             Event::Warning { stage, line, hint } => {
                 let text = words::warning(*stage, line, hint.as_deref(), self.err.look);
@@ -166,7 +166,7 @@ impl<W: Write> Show for Lines<W> {
                     let text = words::defeat(summary, &self.course, self.err.look);
                     self.print(Stream::Stderr, &text, now);
                 } else if !self.quiet {
-                    let text = words::success(summary, self.out.look, None);
+                    let text = words::success(summary, self.out.look, None, self.verbose);
                     self.print(Stream::Stdout, &text, now);
                 }
             }

@@ -155,7 +155,7 @@ pub fn log(to: &mut impl Write, line: &LogLine, terminal: bool) {
 }
 
 /// The last lines of a deployment that went well, none wider than `width`.
-pub fn success(summary: &Summary, look: Look, width: Option<usize>) -> String {
+pub fn success(summary: &Summary, look: Look, width: Option<usize>, verbose: bool) -> String {
     let mut text = String::new();
     let mut line = |line: &dyn Display| {
         text.push_str(&fit(&line.to_string(), width, look.ellipsis()));
@@ -200,7 +200,27 @@ pub fn success(summary: &Summary, look: Look, width: Option<usize>) -> String {
         row("downtime", &duration(downtime));
     }
     row("time", &times(summary));
+    if verbose {
+        row("of it", &shares(summary));
+    }
     text
+}
+
+/// Whose time it was: `sdp 35ms, remote 6ms, go 120ms, engine 350ms`.
+fn shares(summary: &Summary) -> String {
+    let mut shares = vec![("sdp", summary.own)];
+    for (stage, took) in &summary.stages {
+        let party = stage.party();
+        match shares.last_mut() {
+            Some((last, time)) if *last == party => *time += took.waited,
+            _ => shares.push((party, took.waited)),
+        }
+    }
+    let shares: Vec<String> = shares
+        .iter()
+        .map(|(party, time)| format!("{party} {}ms", time.as_millis()))
+        .collect();
+    shares.join(", ")
 }
 
 /// The whole time, and the stages that took most of it; each stage's own time stands in its line.
@@ -209,6 +229,7 @@ fn times(summary: &Summary) -> String {
     let mut stages: Vec<_> = summary
         .stages
         .iter()
+        .map(|(stage, took)| (stage, took.elapsed))
         .filter(|(_, took)| *took >= Duration::from_millis(50) && *took * 10 >= total)
         .collect();
     stages.sort_by_key(|(_, took)| std::cmp::Reverse(*took));

@@ -67,6 +67,7 @@ pub struct Problem {
 pub struct StageTime {
     pub stage: String,
     pub elapsed_ms: u64,
+    pub waited_ms: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -86,6 +87,9 @@ pub struct Event {
     pub total: Option<u64>,
     pub unit: Option<String>,
     pub elapsed_ms: Option<u64>,
+    pub waited_ms: Option<u64>,
+    pub waited_for: Option<String>,
+    pub own_ms: Option<u64>,
     pub error: Option<Problem>,
     pub hint: Option<String>,
     pub stream: Option<String>,
@@ -158,10 +162,14 @@ pub fn check(events: &[Event], code: i32) {
                 }
                 check_progress(event);
                 if event.phase == Some(Phase::Finished) {
-                    finished.push(StageTime {
+                    let time = StageTime {
                         stage: stage.to_owned(),
                         elapsed_ms: event.elapsed_ms.unwrap_or_default(),
-                    });
+                        waited_ms: event.waited_ms.unwrap_or_default(),
+                    };
+                    assert!(time.waited_ms <= time.elapsed_ms, "{event:?}");
+                    assert!(event.waited_for.is_some(), "{event:?}");
+                    finished.push(time);
                     open = None;
                 }
             }
