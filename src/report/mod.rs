@@ -7,6 +7,7 @@
 mod bars;
 #[cfg(test)]
 mod fixtures;
+mod github;
 mod json;
 mod lines;
 mod sink;
@@ -24,6 +25,7 @@ use std::time::Instant;
 use crate::event::Record;
 use crate::redact::Redactor;
 use bars::Bars;
+use github::StepSummary;
 use json::Json;
 use lines::{Lines, Side};
 use style::Paint;
@@ -69,15 +71,16 @@ pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) ->
         );
         let (out, err) = (stream(io::stdout()), stream(io::stderr()));
         let [out_look, err_look] = console.looks;
+        let summary = StepSummary::open(|name| std::env::var(name).ok());
         match console.shape {
-            Shape::Json => run(&records, &redactor, Json::new(out)),
+            Shape::Json => run(&records, &redactor, summary, Json::new(out)),
             Shape::Lines => {
                 let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
-                run(&records, &redactor, Lines::new(out, err, options));
+                run(&records, &redactor, summary, Lines::new(out, err, options));
             }
             Shape::Bars => {
                 let bars = Bars::new(out, err, err_look, columns, options);
-                run(&records, &redactor, bars);
+                run(&records, &redactor, summary, bars);
             }
         }
         drop(alive);
@@ -106,7 +109,12 @@ trait Show {
     fn end(&mut self, now: Instant);
 }
 
-fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
+fn run(
+    records: &Receiver<Record>,
+    redactor: &Redactor,
+    mut summary: Option<StepSummary>,
+    mut show: impl Show,
+) {
     loop {
         let received = match show.deadline() {
             None => records.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -116,6 +124,9 @@ fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
         match received {
             Ok(mut record) => {
                 record.event.for_each_text(|text| redactor.scrub(text));
+                if let Some(summary) = &mut summary {
+                    summary.follow(&record.event, now);
+                }
                 show.show(&record, now);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -283,7 +294,7 @@ mod tests {
         }
         drop(emitter);
         let redactor = Redactor::new([("TOKEN", "hunter2")]);
-        run(&records, &redactor, show);
+        run(&records, &redactor, None, show);
     }
 
     #[test]

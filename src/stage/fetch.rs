@@ -105,7 +105,7 @@ pub async fn fetch(
 async fn cancelled(cx: &Context, meter: &Meter, limit: Duration, remote: &str) -> Failure {
     tokio::select! {
         signal = cx.interrupt.cancelled() => signal.into(),
-        () = sampled::stalled(meter, limit) => timed_out(limit, remote),
+        () = sampled::stalled(meter, limit, &cx.events) => timed_out(limit, remote),
     }
 }
 
