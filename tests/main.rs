@@ -24,6 +24,7 @@ mod ports;
 mod releases;
 mod rollback;
 mod support;
+mod terminal;
 mod together;
 
 /// A file that nobody compiles looks like tests and tests nothing.

@@ -232,6 +232,7 @@ fn check_progress(event: &Event) {
 fn check_status(event: &Event) {
     let outcome = event.outcome.as_deref().expect("a status has an outcome");
     assert!(event.elapsed_ms.is_some(), "{event:?}");
+    assert!(event.own_ms <= event.elapsed_ms, "{event:?}");
     match event.state.as_str() {
         "RUNNING" => {
             assert!(matches!(outcome, "deployed" | "unchanged"), "{event:?}");

@@ -14,6 +14,7 @@ mod proxy;
 mod run;
 mod second_engine;
 mod state;
+mod terminal;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub use origin::Origin;
 pub use proxy::{Call, Fault, Proxy};
 pub use run::{Live, Run, Sdp};
 pub use second_engine::SecondEngine;
+pub use terminal::Terminal;
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
