@@ -20,6 +20,7 @@ mod killed;
 mod logs;
 mod manage;
 mod not_ready;
+mod pipes;
 mod ports;
 mod releases;
 mod rollback;
