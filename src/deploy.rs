@@ -37,11 +37,15 @@ pub async fn deploy(
     run.branch = wanted.and_then(Revision::name).map(str::to_owned);
     match Engine::connect(host) {
         Ok(engine) => {
-            let result = if plan.dry_run {
-                rehearse::rehearse(&mut run, plan, &engine).await
-            } else {
-                pipeline(&mut run, plan, &engine).await
-            };
+            let (result, busy) = run::measured(async {
+                if plan.dry_run {
+                    rehearse::rehearse(&mut run, plan, &engine).await
+                } else {
+                    pipeline(&mut run, plan, &engine).await
+                }
+            })
+            .await;
+            run.busy = busy;
             run.end(Some(&engine), result).await
         }
         Err(failure) => run.end(None, Err(failure)).await,

@@ -35,6 +35,22 @@ impl Stage {
             Stage::Health => "health check",
         }
     }
+
+    /// Whose work a stage waits for: part of the interface, too.
+    pub const fn party(self) -> &'static str {
+        match self {
+            Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull => "remote",
+            Stage::Build => "go",
+            Stage::Start | Stage::Health => "engine",
+        }
+    }
+}
+
+/// How long a stage took, and how much of that it waited for its [`Stage::party`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    pub elapsed: Duration,
+    pub waited: Duration,
 }
 
 /// What `done` and `total` of an update count.
@@ -200,6 +216,8 @@ pub struct Summary {
     pub outcome: Outcome,
     pub exit_code: u8,
     pub elapsed: Duration,
+    /// What of it sdp itself took; the rest is others' time.
+    pub own: Duration,
     pub branch: Option<String>,
     /// The commit that was built, once it is known.
     pub commit: Option<Commit>,
@@ -212,7 +230,7 @@ pub struct Summary {
     /// How long a published port went unanswered; zero without a port in common.
     pub downtime: Option<Duration>,
     /// How long each stage took, in the order in which they ran.
-    pub stages: Vec<(Stage, Duration)>,
+    pub stages: Vec<(Stage, Took)>,
     pub problem: Option<Problem>,
 }
 
@@ -307,11 +325,11 @@ pub enum Event {
     },
     Finished {
         stage: Stage,
-        elapsed: Duration,
+        took: Took,
     },
     Failed {
         stage: Stage,
-        elapsed: Duration,
+        took: Took,
         problem: Problem,
     },
     Warning {

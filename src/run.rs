@@ -1,13 +1,15 @@
 //! What a deployment and a rollback have in common: stages with their times, one last word, and a
 //! line of history.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::engine::{Binding, Container, Details, Engine};
-use crate::event::{Commit, Emitter, Event, Outcome, Past, Running, Stage, State, Summary};
+use crate::event::{Commit, Emitter, Event, Outcome, Past, Running, Stage, State, Summary, Took};
 use crate::failure::{Code, Failure, Result};
 use crate::handover::Handed;
 use crate::interrupt::Interrupt;
@@ -43,6 +45,8 @@ pub struct Run<'a> {
     pub branch: Option<String>,
     pub commit: Option<Commit>,
     pub downtime: Option<Duration>,
+    /// What sdp itself was busy for, without its threads.
+    pub busy: Duration,
     /// Held from the moment when something may change.
     pub store: Option<Rc<Store>>,
     what: &'static str,
@@ -51,7 +55,9 @@ pub struct Run<'a> {
     repository: &'a Repository,
     at: Timestamp,
     begun: Instant,
-    times: Vec<(Stage, Duration)>,
+    times: Vec<(Stage, Took)>,
+    /// What git was busy for on threads.
+    threads: Duration,
 }
 
 impl<'a> Run<'a> {
@@ -70,6 +76,7 @@ impl<'a> Run<'a> {
             branch: None,
             commit: None,
             downtime: None,
+            busy: Duration::ZERO,
             store: None,
             what,
             id: id.to_owned(),
@@ -77,6 +84,7 @@ impl<'a> Run<'a> {
             at: Timestamp::now(),
             begun: Instant::now(),
             times: Vec::new(),
+            threads: Duration::ZERO,
         }
     }
 
@@ -95,13 +103,25 @@ impl<'a> Run<'a> {
         let cx = Context {
             events: self.emitter.stage(stage),
             interrupt: self.interrupt.clone(),
+            remote: Rc::default(),
         };
-        let result = work(cx).await;
+        let remote = Rc::clone(&cx.remote);
+        let (result, busy) = measured(work(cx)).await;
         let elapsed = begun.elapsed();
-        self.times.push((stage, elapsed));
+        let waited = match stage {
+            // Git works on threads: what is not the remote's is ours.
+            Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull => {
+                let waited = remote.get().min(elapsed);
+                self.threads += (elapsed - waited).saturating_sub(busy);
+                waited
+            }
+            Stage::Build | Stage::Start | Stage::Health => elapsed.saturating_sub(busy),
+        };
+        let took = Took { elapsed, waited };
+        self.times.push((stage, took));
         match result {
             Ok(product) => {
-                self.emitter.emit(Event::Finished { stage, elapsed });
+                self.emitter.emit(Event::Finished { stage, took });
                 Ok(product)
             }
             Err(mut failure) => {
@@ -109,7 +129,7 @@ impl<'a> Run<'a> {
                 let problem = failure.problem();
                 self.emitter.emit(Event::Failed {
                     stage,
-                    elapsed,
+                    took,
                     problem,
                 });
                 Err(failure)
@@ -186,6 +206,7 @@ impl<'a> Run<'a> {
             outcome,
             exit_code: 0,
             elapsed: self.begun.elapsed(),
+            own: self.busy + self.threads,
             branch: self.branch.clone(),
             commit: self.commit.clone(),
             container: None,
@@ -215,6 +236,20 @@ impl<'a> Run<'a> {
             self.emitter.warn(failure.to_string(), failure.hint);
         }
     }
+}
+
+/// Does `work`, and tells how long it kept this thread busy: the rest of the time it waited.
+pub async fn measured<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let mut work = pin!(work);
+    let mut busy = Duration::ZERO;
+    let done = poll_fn(|cx| {
+        let begun = Instant::now();
+        let polled = work.as_mut().poll(cx);
+        busy += begun.elapsed();
+        polled
+    })
+    .await;
+    (done, busy)
 }
 
 /// The last word is not kept waiting for an engine that does not answer.

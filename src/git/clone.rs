@@ -132,7 +132,8 @@ impl CloneRequest<'_> {
             depth: self.depth,
             missing: Missing::Anything,
         };
-        let (outcome, _) = transfer.run(&remote, &git.credentials, meter, stop)?;
+        let (outcome, _) =
+            meter.waiting(|| transfer.run(&remote, &git.credentials, meter, stop))?;
         let named = outcome
             .ref_map
             .remote_refs

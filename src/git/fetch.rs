@@ -58,7 +58,8 @@ impl Git {
             depth: depth.filter(|_| !is_known && is_shallow(&repo)),
             missing: Missing::Revision(revision),
         };
-        let (outcome, received) = transfer.run(&remote, &self.credentials, meter, stop)?;
+        let (outcome, received) =
+            meter.waiting(|| transfer.run(&remote, &self.credentials, meter, stop))?;
         let upstream = outcome.ref_map.mappings.iter().find_map(|mapping| {
             let is_it = mapping.remote.as_name() == Some(name.as_bstr());
             is_it.then(|| mapping.remote.peeled_id().map(ToOwned::to_owned))?
@@ -99,7 +100,8 @@ impl Git {
             depth: depth.filter(|_| before.is_none() && is_shallow(&repo)),
             missing: Missing::Revision(revision),
         };
-        let (outcome, received) = transfer.run(&remote, &self.credentials, meter, stop)?;
+        let (outcome, received) =
+            meter.waiting(|| transfer.run(&remote, &self.credentials, meter, stop))?;
         let there = outcome.ref_map.mappings.iter().find_map(|mapping| {
             let is_it = mapping.remote.as_name() == Some(name.as_bstr());
             is_it.then(|| mapping.remote.as_id().map(ToOwned::to_owned))?
@@ -160,7 +162,7 @@ impl Git {
                 depth,
                 missing: Missing::Revision(revision),
             };
-            transfer.run(&remote, &self.credentials, meter, stop)
+            meter.waiting(|| transfer.run(&remote, &self.credentials, meter, stop))
         };
         // A full id can be asked for, although servers may refuse that; the beginning of one has to
         // be looked for in all there is.

@@ -1,7 +1,8 @@
 //! How far git has come: counters that gix feeds on its threads and a stage samples on a tick.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use gix::progress::{Count, Id, MessageLevel, NestedProgress, Progress, Step, StepShared, Unit};
 
@@ -24,6 +25,7 @@ struct Counters {
     /// them, too.
     others: Mutex<Vec<StepShared>>,
     texts: AtomicUsize,
+    waited: Mutex<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,7 @@ impl Meter {
             files,
             others,
             texts,
+            waited: _,
         } = &*self.0;
         let others = others.lock().unwrap_or_else(PoisonError::into_inner);
         [bytes, &objects.done, &files.done]
@@ -69,6 +72,23 @@ impl Meter {
             .map(|counter| counter.load(Ordering::Relaxed))
             .chain([texts.load(Ordering::Relaxed)])
             .collect::<Vec<_>>()
+    }
+
+    /// Does `work`, most of which is waiting for the remote.
+    pub(super) fn waiting<T>(&self, work: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let done = work();
+        *self.lock_waited() += begun.elapsed();
+        done
+    }
+
+    /// How long the remote was waited for.
+    pub fn waited(&self) -> Duration {
+        *self.lock_waited()
+    }
+
+    fn lock_waited(&self) -> MutexGuard<'_, Duration> {
+        self.0.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many bytes of packs have come in.

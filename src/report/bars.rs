@@ -272,13 +272,15 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 self.print(&format!("{line}\n"), now);
                 self.course.has_shown(&line);
             }
-            Event::Finished { stage, elapsed } => self.settle(*stage, End::Ok, *elapsed, now),
+            Event::Finished { stage, took } => {
+                self.settle(*stage, End::Ok, took.elapsed, now);
+            }
             Event::Failed {
                 stage,
-                elapsed,
+                took,
                 problem,
             } => {
-                self.settle(*stage, End::of_stage(problem), *elapsed, now);
+                self.settle(*stage, End::of_stage(problem), took.elapsed, now);
             }
             Event::Warning { stage, line, hint } => {
                 let text = words::warning(*stage, line, hint.as_deref(), self.look);
@@ -294,9 +296,12 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                     );
                 }
                 let text = match summary.state {
-                    State::Running | State::Planned => {
-                        words::success(summary, self.look, Some(self.screen.columns()))
-                    }
+                    State::Running | State::Planned => words::success(
+                        summary,
+                        self.look,
+                        Some(self.screen.columns()),
+                        self.verbose,
+                    ),
                     State::Failed | State::Cancelled => {
                         words::defeat(summary, &self.course, self.look)
                     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::event::{
     Amount, Commit, Emitter, Event, Outcome, Problem, Record, Running, Stage, State, Stream,
-    Summary, Unit,
+    Summary, Took, Unit,
 };
 
 pub const ID: &str = "20261124-061512-3f9c";
@@ -138,7 +138,15 @@ pub fn output(line: &str) -> Event {
 pub fn finished(stage: Stage, millis: u64) -> Event {
     Event::Finished {
         stage,
+        took: took(millis),
+    }
+}
+
+/// A stage that took so long, and 20 ms of that for itself.
+fn took(millis: u64) -> Took {
+    Took {
         elapsed: Duration::from_millis(millis),
+        waited: Duration::from_millis(millis.saturating_sub(20)),
     }
 }
 
@@ -176,6 +184,7 @@ pub fn success() -> Vec<Event> {
             outcome: Outcome::Deployed,
             exit_code: 0,
             elapsed: Duration::from_millis(2345),
+            own: Duration::from_millis(45),
             branch: Some("main".to_owned()),
             commit: Some(Commit {
                 id: "3f9c2ab1d0e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8".to_owned(),
@@ -188,10 +197,7 @@ pub fn success() -> Vec<Event> {
             nothing_runs: false,
             replaced: Some("sdp-shop-20261123-101112-aaaa".to_owned()),
             downtime: Some(Duration::from_millis(404)),
-            stages: vec![
-                (Stage::Fetch, Duration::from_millis(120)),
-                (Stage::Build, Duration::from_millis(1234)),
-            ],
+            stages: vec![(Stage::Fetch, took(120)), (Stage::Build, took(1234))],
             problem: None,
         })),
         log(b"listening on :8080"),
@@ -211,7 +217,7 @@ pub fn failure() -> Vec<Event> {
         output("main.go:7:2: \u{1b}[31mundefined\u{1b}[0m: helo"),
         Event::Failed {
             stage: Stage::Build,
-            elapsed: Duration::from_millis(1234),
+            took: took(1234),
             problem: problem.clone(),
         },
         Event::Status(Box::new(Summary {
@@ -247,6 +253,7 @@ pub fn ended(state: State, outcome: Outcome) -> Summary {
         outcome,
         exit_code: 6,
         elapsed: Duration::from_millis(1300),
+        own: Duration::from_millis(30),
         branch: Some("main".to_owned()),
         commit: None,
         container: None,

@@ -66,19 +66,23 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
             stream: Some(stream.name()),
             ..progress(*stage, "output")
         },
-        Event::Finished { stage, elapsed } => LineV1 {
+        Event::Finished { stage, took } => LineV1 {
             line: "ok".into(),
-            elapsed_ms: Some(millis(*elapsed)),
+            elapsed_ms: Some(millis(took.elapsed)),
+            waited_ms: Some(millis(took.waited)),
+            waited_for: Some(stage.party()),
             ..progress(*stage, "finished")
         },
         Event::Failed {
             stage,
-            elapsed,
+            took,
             problem,
         } => LineV1 {
             state: "FAILED",
             line: (&problem.message).into(),
-            elapsed_ms: Some(millis(*elapsed)),
+            elapsed_ms: Some(millis(took.elapsed)),
+            waited_ms: Some(millis(took.waited)),
+            waited_for: Some(stage.party()),
             error: Some(problem.into()),
             ..progress(*stage, "finished")
         },
@@ -261,6 +265,9 @@ mod tests {
         total: Option<u64>,
         unit: Option<String>,
         elapsed_ms: Option<u64>,
+        waited_ms: Option<u64>,
+        waited_for: Option<String>,
+        own_ms: Option<u64>,
         error: Option<ReadError>,
         hint: Option<String>,
         stream: Option<String>,
@@ -294,6 +301,7 @@ mod tests {
     struct ReadTook {
         stage: String,
         elapsed_ms: u64,
+        waited_ms: u64,
     }
 
     fn written(events: Vec<Event>) -> String {
@@ -360,9 +368,12 @@ mod tests {
         );
         assert_eq!(lines[3].elapsed_ms, Some(120));
         assert_eq!(lines[4].hint.as_deref(), Some("`chmod 600 .env`"));
+        assert_eq!(lines[3].waited_ms, Some(100));
+        assert_eq!(lines[3].waited_for.as_deref(), Some("remote"));
         let took = |stage: &str, elapsed_ms| ReadTook {
             stage: stage.into(),
             elapsed_ms,
+            waited_ms: elapsed_ms - 20,
         };
         let expected = Read {
             v: 1,
@@ -373,6 +384,7 @@ mod tests {
             state: "RUNNING".into(),
             line: "running".into(),
             elapsed_ms: Some(2345),
+            own_ms: Some(45),
             outcome: Some("deployed".into()),
             exit_code: Some(0),
             branch: Some("main".into()),

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use super::github;
 use super::sink::Sink;
 use super::style::{Tone, clean, duration};
 use super::table::Table;
@@ -38,7 +39,10 @@ pub struct Lines<W> {
     err: Side<W>,
     quiet: bool,
     verbose: bool,
-    annotates: bool,
+    /// What is written is the log of a GitHub Actions job.
+    github: bool,
+    /// A group of lines has been begun in it.
+    in_group: bool,
     course: Course,
     table: Table,
     /// When the running stage is heard of next.
@@ -52,16 +56,17 @@ impl<W: Write> Lines<W> {
             err,
             quiet: options.quiet,
             verbose: options.verbose,
-            annotates: false,
+            github: false,
+            in_group: false,
             course: Course::default(),
             table: Table::default(),
             notice: None,
         }
     }
 
-    /// Whether places in files are told as workflow commands of GitHub Actions, too.
-    pub fn annotating(self, annotates: bool) -> Lines<W> {
-        Lines { annotates, ..self }
+    /// Whether a runner of GitHub Actions reads it, which takes some lines for commands.
+    pub fn on_github(self, github: bool) -> Lines<W> {
+        Lines { github, ..self }
     }
 
     /// The side of a stream, ready to be written to. Where the two streams end in the same place,
@@ -78,6 +83,33 @@ impl<W: Write> Lines<W> {
     }
 
     fn print(&mut self, stream: Stream, text: &str, now: Instant) {
+        if self.github {
+            self.put(stream, &github::disarmed(text), now);
+        } else {
+            self.put(stream, text, now);
+        }
+    }
+
+    /// Commands the runner of a GitHub Actions job.
+    fn command(&mut self, text: &str, now: Instant) {
+        self.put(Stream::Stdout, text, now);
+    }
+
+    /// Begins a group, if none is begun.
+    fn begin_group(&mut self, name: &str, now: Instant) {
+        if self.github && !self.in_group {
+            self.command(&format!("{}{name}\n", github::GROUP), now);
+            self.in_group = true;
+        }
+    }
+
+    fn end_group(&mut self, now: Instant) {
+        if std::mem::take(&mut self.in_group) {
+            self.command(github::END_GROUP, now);
+        }
+    }
+
+    fn put(&mut self, stream: Stream, text: &str, now: Instant) {
         let side = self.side(stream, now);
         side.sink.write_all(text.as_bytes()).ok();
         side.sink.send(now);
@@ -129,28 +161,37 @@ impl<W: Write> Show for Lines<W> {
                 let line = words::planned(*stage, line);
                 self.print(Stream::Stdout, &line, now);
             }
-            Event::Output { stream, line, .. } => {
+            Event::Output {
+                stage,
+                stream,
+                line,
+            } => {
                 if !self.quiet {
                     let line = clean(line);
+                    self.begin_group(stage.name(), now);
                     self.print(*stream, &format!("{line}\n"), now);
-                    self.course.has_shown(&line);
+                    if !self.in_group {
+                        self.course.has_shown(&line);
+                    }
                 }
             }
-            Event::Finished { stage, elapsed } => {
+            Event::Finished { stage, took } => {
                 self.notice = None;
+                self.end_group(now);
                 let note = std::mem::take(&mut self.course.note);
-                self.stage(*stage, End::Ok, *elapsed, &note, now);
+                self.stage(*stage, End::Ok, took.elapsed, &note, now);
             }
             Event::Failed {
                 stage,
-                elapsed,
+                took,
                 problem,
             } => {
                 self.notice = None;
-                self.stage(*stage, End::of_stage(problem), *elapsed, "", now);
-                if self.annotates {
-                    let text: String = problem.places.iter().map(words::annotation).collect();
-                    self.print(Stream::Stdout, &text, now);
+                self.end_group(now);
+                self.stage(*stage, End::of_stage(problem), took.elapsed, "", now);
+                if self.github {
+                    let text: String = problem.places.iter().map(github::annotation).collect();
+                    self.command(&text, now);
                 }
             }
             Event::Warning { stage, line, hint } => {
@@ -158,12 +199,17 @@ impl<W: Write> Show for Lines<W> {
                 self.print(Stream::Stderr, &text, now);
             }
             Event::Log(line) => {
+                let disarm = self.github && github::commands(&line.bytes);
                 let side = self.side(line.stream, now);
+                if disarm {
+                    side.sink.write_all(github::DISARM.as_bytes()).ok();
+                }
                 words::log(&mut side.sink, line, side.look.terminal);
                 side.sink.send_soon(now);
             }
             Event::Status(summary) => {
                 self.notice = None;
+                self.end_group(now);
                 if let (Some(stage), true) = (self.course.stage, self.course.running) {
                     self.stage(
                         stage,
@@ -177,7 +223,7 @@ impl<W: Write> Show for Lines<W> {
                     let text = words::defeat(summary, &self.course, self.err.look);
                     self.print(Stream::Stderr, &text, now);
                 } else if !self.quiet {
-                    let text = words::success(summary, self.out.look, None);
+                    let text = words::success(summary, self.out.look, None, self.verbose);
                     self.print(Stream::Stdout, &text, now);
                 }
             }

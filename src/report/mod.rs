@@ -7,6 +7,7 @@
 mod bars;
 #[cfg(test)]
 mod fixtures;
+mod github;
 mod json;
 mod lines;
 mod sink;
@@ -24,6 +25,7 @@ use std::time::Instant;
 use crate::event::Record;
 use crate::redact::Redactor;
 use bars::Bars;
+use github::StepSummary;
 use json::Json;
 use lines::{Lines, Side};
 use style::Paint;
@@ -69,16 +71,17 @@ pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) ->
         );
         let (out, err) = (stream(io::stdout()), stream(io::stderr()));
         let [out_look, err_look] = console.looks;
+        let summary = StepSummary::open(|name| std::env::var(name).ok());
         match console.shape {
-            Shape::Json => run(&records, &redactor, Json::new(out)),
+            Shape::Json => run(&records, &redactor, summary, Json::new(out)),
             Shape::Lines => {
                 let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
-                let lines = Lines::new(out, err, options).annotating(console.annotates);
-                run(&records, &redactor, lines);
+                let lines = Lines::new(out, err, options).on_github(console.github);
+                run(&records, &redactor, summary, lines);
             }
             Shape::Bars => {
                 let bars = Bars::new(out, err, err_look, columns, options);
-                run(&records, &redactor, bars);
+                run(&records, &redactor, summary, bars);
             }
         }
         drop(alive);
@@ -107,7 +110,12 @@ trait Show {
     fn end(&mut self, now: Instant);
 }
 
-fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
+fn run(
+    records: &Receiver<Record>,
+    redactor: &Redactor,
+    mut summary: Option<StepSummary>,
+    mut show: impl Show,
+) {
     loop {
         let received = match show.deadline() {
             None => records.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -117,6 +125,9 @@ fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
         match received {
             Ok(mut record) => {
                 record.event.for_each_text(|text| redactor.scrub(text));
+                if let Some(summary) = &mut summary {
+                    summary.follow(&record.event, now);
+                }
                 show.show(&record, now);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -157,8 +168,8 @@ struct Console {
     shape: Shape,
     /// Of stdout and stderr.
     looks: [Look; 2],
-    /// A GitHub Actions job shows mistakes beside the lines of the files.
-    annotates: bool,
+    /// What is written is the log of a GitHub Actions job.
+    github: bool,
 }
 
 impl Console {
@@ -191,7 +202,7 @@ impl Console {
             } else {
                 Shape::Lines
             },
-            annotates: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            github: variable("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             looks: terminals.map(|terminal| Look {
                 terminal,
                 unicode,
@@ -287,7 +298,7 @@ mod tests {
         }
         drop(emitter);
         let redactor = Redactor::new([("TOKEN", "hunter2")]);
-        run(&records, &redactor, show);
+        run(&records, &redactor, None, show);
     }
 
     #[test]

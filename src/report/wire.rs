@@ -52,6 +52,12 @@ pub struct LineV1<'a> {
     /// On `finished` and `status`: how long it took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<u64>,
+    /// On `finished`: how much of that it waited for somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// Whom it waited for: `remote`, `go` or `engine`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited_for: Option<&'static str>,
     /// Why the stage or the deployment failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error<'a>>,
@@ -211,6 +217,8 @@ pub struct Last<'a> {
     /// How long a published port went unanswered, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime_ms: Option<u64>,
+    /// What of the time sdp itself took, in milliseconds; the rest is others'.
+    pub own_ms: u64,
     /// How long each stage took, in the order in which they ran.
     pub stages: Vec<Took>,
 }
@@ -219,6 +227,8 @@ pub struct Last<'a> {
 pub struct Took {
     pub stage: &'static str,
     pub elapsed_ms: u64,
+    /// How much of that it waited for git's remote, for go, or for the engine.
+    pub waited_ms: u64,
 }
 
 #[derive(Serialize)]
@@ -291,12 +301,14 @@ impl<'a> From<&'a Summary> for Last<'a> {
             ports: container.map(|c| c.ports.as_slice()),
             replaced: summary.replaced.as_deref(),
             downtime_ms: summary.downtime.map(millis),
+            own_ms: millis(summary.own),
             stages: summary
                 .stages
                 .iter()
-                .map(|&(stage, elapsed)| Took {
+                .map(|&(stage, took)| Took {
                     stage: stage.name(),
-                    elapsed_ms: millis(elapsed),
+                    elapsed_ms: millis(took.elapsed),
+                    waited_ms: millis(took.waited),
                 })
                 .collect(),
         }

@@ -52,6 +52,7 @@ pub async fn clone(cx: &Context, source: &Source, url: &str, path: &Path) -> Res
         reason
     };
     let cloned = sampled::run(&cx.events, &meter, cancelled, work).await;
+    cx.waited_for_remote(meter.waited());
     if is_cancelled {
         git::abandon_clone(path);
     }
@@ -83,6 +84,7 @@ pub async fn fetch(
         reason
     };
     let fetched = sampled::run(&cx.events, &meter, cancelled, work).await;
+    cx.waited_for_remote(meter.waited());
     if is_cancelled {
         git::abandon_fetch();
     }
@@ -103,7 +105,7 @@ pub async fn fetch(
 async fn cancelled(cx: &Context, meter: &Meter, limit: Duration, remote: &str) -> Failure {
     tokio::select! {
         signal = cx.interrupt.cancelled() => signal.into(),
-        () = sampled::stalled(meter, limit) => timed_out(limit, remote),
+        () = sampled::stalled(meter, limit, &cx.events) => timed_out(limit, remote),
     }
 }
 

@@ -10,6 +10,10 @@ pub mod pull;
 mod sampled;
 pub mod start;
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use crate::event::StageEmitter;
 use crate::interrupt::Interrupt;
 
@@ -18,4 +22,13 @@ use crate::interrupt::Interrupt;
 pub struct Context {
     pub events: StageEmitter,
     pub interrupt: Interrupt,
+    /// How long git's remote was waited for.
+    pub remote: Rc<Cell<Duration>>,
+}
+
+impl Context {
+    /// Adds to the time that git's remote was waited for.
+    pub fn waited_for_remote(&self, time: Duration) {
+        self.remote.set(self.remote.get() + time);
+    }
 }

@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long work may take to notice that nobody wants it any more.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a remote may be silent before people hear of it.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// A terminal's Ctrl-C reaches git's child processes too, whose end may be seen before the signal is.
 const NEWS: Duration = Duration::from_millis(50);
 
@@ -72,10 +75,21 @@ pub async fn run<T: Send + 'static>(
     }
 }
 
-/// Returns when `meter` has stood still for `limit`.
-pub async fn stalled(meter: &Meter, limit: Duration) {
+/// Returns when `meter` has stood still for `limit`; a good while before that, it is told once.
+pub async fn stalled(meter: &Meter, limit: Duration, events: &StageEmitter) {
     let mut last = (meter.pulse(), Instant::now());
+    let notice = SILENCE.min(limit / 2);
+    let mut is_told = false;
     while last.1.elapsed() < limit {
+        if !is_told && last.1.elapsed() >= notice {
+            events.warn(
+                format!(
+                    "the remote has sent nothing for {notice:?}; at {limit:?} that is an error"
+                ),
+                None,
+            );
+            is_told = true;
+        }
         let left = limit.saturating_sub(last.1.elapsed());
         sleep(left.min(TICK)).await;
         let pulse = meter.pulse();

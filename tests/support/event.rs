@@ -78,6 +78,7 @@ pub struct Place {
 pub struct StageTime {
     pub stage: String,
     pub elapsed_ms: u64,
+    pub waited_ms: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -97,6 +98,9 @@ pub struct Event {
     pub total: Option<u64>,
     pub unit: Option<String>,
     pub elapsed_ms: Option<u64>,
+    pub waited_ms: Option<u64>,
+    pub waited_for: Option<String>,
+    pub own_ms: Option<u64>,
     pub error: Option<Problem>,
     pub hint: Option<String>,
     pub stream: Option<String>,
@@ -169,10 +173,14 @@ pub fn check(events: &[Event], code: i32) {
                 }
                 check_progress(event);
                 if event.phase == Some(Phase::Finished) {
-                    finished.push(StageTime {
+                    let time = StageTime {
                         stage: stage.to_owned(),
                         elapsed_ms: event.elapsed_ms.unwrap_or_default(),
-                    });
+                        waited_ms: event.waited_ms.unwrap_or_default(),
+                    };
+                    assert!(time.waited_ms <= time.elapsed_ms, "{event:?}");
+                    assert!(event.waited_for.is_some(), "{event:?}");
+                    finished.push(time);
                     open = None;
                 }
             }
@@ -235,6 +243,7 @@ fn check_progress(event: &Event) {
 fn check_status(event: &Event) {
     let outcome = event.outcome.as_deref().expect("a status has an outcome");
     assert!(event.elapsed_ms.is_some(), "{event:?}");
+    assert!(event.own_ms <= event.elapsed_ms, "{event:?}");
     match event.state.as_str() {
         "RUNNING" => {
             assert!(matches!(outcome, "deployed" | "unchanged"), "{event:?}");

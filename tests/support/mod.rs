@@ -21,6 +21,7 @@ mod second_engine;
 mod serve;
 mod ssh;
 mod state;
+mod terminal;
 mod tls;
 mod tree;
 
@@ -42,6 +43,7 @@ pub use proxy::{Call, Fault, Proxy};
 pub use run::{Live, Run, Sdp};
 pub use second_engine::SecondEngine;
 pub use ssh::Sshd;
+pub use terminal::Terminal;
 pub use tls::Authority;
 pub use tree::tree;
 
