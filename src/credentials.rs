@@ -82,47 +82,61 @@ pub fn answer_git(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     if arguments.next().is_some() {
         return None;
     }
-    let variable = answer(&question, &origin)?;
-    let said = variable
-        .and_then(|variable| std::env::var(variable).ok())
-        .is_some_and(|answer| writeln!(std::io::stdout(), "{answer}").is_ok());
+    let Question { variable, about } = Question::parse(&question)?;
+    let said = about == origin
+        && std::env::var(variable)
+            .is_ok_and(|answer| writeln!(std::io::stdout(), "{answer}").is_ok());
     Some(u8::from(!said))
 }
 
-/// The variable that has the answer; `Some(None)` if there is none for this question, `None` if it is
-/// no question of git's.
-fn answer(question: &str, origin: &str) -> Option<Option<&'static str>> {
-    let (variable, rest) = match question.split_once(" for '")? {
-        ("Username", rest) => (USER, rest),
-        ("Password", rest) => (TOKEN, rest),
-        _ => return None,
-    };
-    let url = rest.split('\'').next()?;
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split('/').next()?;
-    let host = authority.rsplit('@').next()?;
-    Some((format!("{scheme}://{host}") == origin).then_some(variable))
+/// What git wants to know.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    /// The one with the answer.
+    variable: &'static str,
+    /// Scheme, host and port.
+    about: String,
+}
+
+impl Question {
+    fn parse(question: &str) -> Option<Question> {
+        let (variable, rest) = match question.split_once(" for '")? {
+            ("Username", rest) => (USER, rest),
+            ("Password", rest) => (TOKEN, rest),
+            _ => return None,
+        };
+        let url = rest.split('\'').next()?;
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        let host = authority.rsplit('@').next()?;
+        let about = format!("{scheme}://{host}");
+        Some(Question { variable, about })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn git_is_told_about_the_origin_and_about_no_other_host() {
         let origin = "https://git.example.com:8443";
-        let asked = |question: &str| answer(question, origin);
+        let asked = |text: &str| {
+            let question = Question::parse(text).unwrap();
+            (question.about == origin).then_some(question.variable)
+        };
         assert_eq!(
             asked("Username for 'https://git.example.com:8443': "),
-            Some(Some(USER))
+            Some(USER)
         );
         assert_eq!(
             asked("Password for 'https://me@git.example.com:8443': "),
-            Some(Some(TOKEN))
+            Some(TOKEN)
         );
         assert_eq!(
             asked("Password for 'https://me@git.example.com:8443/team/lib.git': "),
-            Some(Some(TOKEN))
+            Some(TOKEN)
         );
         for other in [
             "Password for 'https://me@git.example.com': ",
@@ -130,9 +144,9 @@ mod tests {
             "Password for 'https://git.example.com:8443@evil.example': ",
             "Username for 'https://evil.example/https://git.example.com:8443': ",
         ] {
-            assert_eq!(asked(other), Some(None), "{other}");
+            assert_eq!(asked(other), None, "{other}");
         }
-        assert_eq!(asked("deploy"), None);
+        assert_eq!(Question::parse("deploy"), None);
     }
 
     #[test]

@@ -179,11 +179,7 @@ async fn status(flags: &cli::Status, global: &Global, emitter: &Emitter) -> Resu
         let (_, repository) = deployed(global, repo).await?;
         return status::history(&repository, emitter);
     }
-    let repository = flags
-        .repo
-        .as_deref()
-        .map(|repo| Repository::resolve(repo))
-        .transpose()?;
+    let repository = flags.repo.as_deref().map(Repository::resolve).transpose()?;
     let (engine, containers) = containers(global, repository.as_ref()).await?;
     status::status(&engine, &containers, repository.is_some(), emitter).await
 }

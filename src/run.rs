@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
             // Git works on threads: what is not the remote's is ours.
             Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull => {
                 let waited = remote.get().min(elapsed);
-                self.threads += (elapsed - waited).saturating_sub(busy);
+                self.threads += elapsed.saturating_sub(waited + busy);
                 waited
             }
             Stage::Build | Stage::Start | Stage::Health => elapsed.saturating_sub(busy),

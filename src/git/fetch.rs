@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
 
+use gix::refs::FullName;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 
 use super::remote::{Missing, Received, Transfer, absent, list};
@@ -216,7 +217,7 @@ impl Git {
         let found = listed.iter().find_map(|known| {
             let (full, target, peeled) = known.unpack();
             let id = peeled.or(target)?;
-            (Some(full) == name.as_ref().map(|name| name.as_bstr())).then(|| Id(id.to_owned()))
+            (Some(full) == name.as_ref().map(FullName::as_bstr)).then(|| Id(id.to_owned()))
         });
         match found {
             Some(id) => Ok(Some(id)),

@@ -66,10 +66,7 @@ impl Transfer<'_> {
             trouble::remote(&url, credentials, reached, error, &words.lines())
         };
         remote
-            .replace_refspecs(
-                self.specs.iter().map(|spec| BStr::new(spec)),
-                Direction::Fetch,
-            )
+            .replace_refspecs(self.specs.iter().map(BStr::new), Direction::Fetch)
             .map_err(|error| trouble::git("read the name of what to fetch", &error))?;
         let options = gix::remote::ref_map::Options {
             extra_refspecs: self

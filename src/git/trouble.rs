@@ -156,6 +156,12 @@ fn explain(
     if is_local {
         return Failure::new(Code::GitFailed, format!("could not fetch from `{shown}`"));
     }
+    unreachable(&shown, host, text)
+}
+
+/// Tells why no answer came.
+fn unreachable(shown: &str, host: &str, text: &str) -> Failure {
+    let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
     let unreachable = |message: String| Failure::new(Code::RemoteUnreachable, message);
     if let Some(status) = text
         .split("status ")

@@ -22,9 +22,13 @@ pub const DISARM: &str = "| ";
 
 /// Text without commands for the runner: else whoever gets a line into the log commands the job.
 pub fn disarmed(text: &str) -> String {
-    let line = |line: &str| match commands(line.as_bytes()) {
-        true => format!("{DISARM}{line}"),
-        false => line.to_owned(),
+    let line = |line: &str| {
+        let mark = if commands(line.as_bytes()) {
+            DISARM
+        } else {
+            ""
+        };
+        format!("{mark}{line}")
     };
     text.split_inclusive('\n').map(line).collect()
 }

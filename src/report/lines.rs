@@ -10,7 +10,7 @@ use super::style::{Tone, clean, duration};
 use super::table::Table;
 use super::words::{self, Course, End, Look};
 use super::{Options, Show};
-use crate::event::{Event, Record, Stage, State, Stream};
+use crate::event::{Event, LogLine, Record, Stage, State, Stream};
 
 /// How long a stage may run without a word: the log of a CI job must not look stuck.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -34,6 +34,7 @@ impl<W: Write> Side<W> {
 }
 
 /// Writes lines: what was asked for to stdout, warnings and errors to stderr.
+#[allow(clippy::struct_excessive_bools)] // they are flags
 pub struct Lines<W> {
     out: Side<W>,
     err: Side<W>,
@@ -103,6 +104,30 @@ impl<W: Write> Lines<W> {
         }
     }
 
+    /// A line of a stage's tool.
+    fn output(&mut self, stage: Stage, stream: Stream, line: &str, now: Instant) {
+        if self.quiet {
+            return;
+        }
+        let line = clean(line);
+        self.begin_group(stage.name(), now);
+        self.print(stream, &format!("{line}\n"), now);
+        // What is folded up is not seen.
+        if !self.in_group {
+            self.course.has_shown(&line);
+        }
+    }
+
+    fn log(&mut self, line: &LogLine, now: Instant) {
+        let is_command = self.github && github::commands(&line.bytes);
+        let side = self.side(line.stream, now);
+        if is_command {
+            side.sink.write_all(github::DISARM.as_bytes()).ok();
+        }
+        words::log(&mut side.sink, line, side.look.terminal);
+        side.sink.send_soon(now);
+    }
+
     fn end_group(&mut self, now: Instant) {
         if std::mem::take(&mut self.in_group) {
             self.command(github::END_GROUP, now);
@@ -165,16 +190,7 @@ impl<W: Write> Show for Lines<W> {
                 stage,
                 stream,
                 line,
-            } => {
-                if !self.quiet {
-                    let line = clean(line);
-                    self.begin_group(stage.name(), now);
-                    self.print(*stream, &format!("{line}\n"), now);
-                    if !self.in_group {
-                        self.course.has_shown(&line);
-                    }
-                }
-            }
+            } => self.output(*stage, *stream, line, now),
             Event::Finished { stage, took } => {
                 self.notice = None;
                 self.end_group(now);
@@ -199,13 +215,7 @@ impl<W: Write> Show for Lines<W> {
                 self.print(Stream::Stderr, &text, now);
             }
             Event::Log(line) => {
-                let disarm = self.github && github::commands(&line.bytes);
-                let side = self.side(line.stream, now);
-                if disarm {
-                    side.sink.write_all(github::DISARM.as_bytes()).ok();
-                }
-                words::log(&mut side.sink, line, side.look.terminal);
-                side.sink.send_soon(now);
+                self.log(line, now);
             }
             Event::Status(summary) => {
                 self.notice = None;
