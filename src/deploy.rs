@@ -10,6 +10,7 @@ use crate::git::{self, Git, Revision};
 use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
+use crate::panics;
 use crate::plan::{Plan, Pull};
 use crate::provision::Provision;
 use crate::redact;
@@ -32,12 +33,15 @@ pub async fn deploy(
     let mut run = Run::begin("deploy", &plan.id, &plan.repository, emitter, interrupt);
     let wanted = plan.source.revision.as_ref();
     run.branch = wanted.and_then(Revision::name).map(str::to_owned);
+    for warning in &plan.warnings {
+        emitter.warn(&warning.line, Some(warning.hint.clone()));
+    }
     match Engine::connect(host) {
         Ok(engine) => {
             let result = if plan.dry_run {
-                rehearse::rehearse(&mut run, plan, &engine).await
+                panics::caught(rehearse::rehearse(&mut run, plan, &engine)).await
             } else {
-                pipeline(&mut run, plan, &engine).await
+                panics::caught(pipeline(&mut run, plan, &engine)).await
             };
             run.end(Some(&engine), result).await
         }

@@ -11,6 +11,7 @@ use crate::event::{Commit, Emitter, Event, Outcome, Past, Running, Stage, State,
 use crate::failure::{Code, Failure, Result};
 use crate::handover::Handed;
 use crate::interrupt::Interrupt;
+use crate::panics;
 use crate::plan::Repository;
 use crate::release::{Store, history};
 use crate::stage::Context;
@@ -96,7 +97,7 @@ impl<'a> Run<'a> {
             events: self.emitter.stage(stage),
             interrupt: self.interrupt.clone(),
         };
-        let result = work(cx).await;
+        let result = panics::caught(work(cx)).await;
         let elapsed = begun.elapsed();
         self.times.push((stage, elapsed));
         match result {
@@ -158,6 +159,7 @@ impl<'a> Run<'a> {
             }
         };
         self.remember(&summary);
+        self.emitter.about(&self.id);
         let exit_code = summary.exit_code;
         self.emitter.emit(Event::Status(Box::new(summary)));
         Ended {

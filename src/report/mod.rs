@@ -21,8 +21,8 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use crate::event::Record;
-use crate::redact::Redactor;
+use crate::event::{Event, Record};
+use crate::redact::{self, Redactor};
 use bars::Bars;
 use json::Json;
 use lines::{Lines, Side};
@@ -70,14 +70,14 @@ pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) ->
         let (out, err) = (stream(io::stdout()), stream(io::stderr()));
         let [out_look, err_look] = console.looks;
         match console.shape {
-            Shape::Json => run(&records, &redactor, Json::new(out)),
+            Shape::Json => run(&records, redactor, Json::new(out)),
             Shape::Lines => {
                 let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
-                run(&records, &redactor, Lines::new(out, err, options));
+                run(&records, redactor, Lines::new(out, err, options));
             }
             Shape::Bars => {
                 let bars = Bars::new(out, err, err_look, columns, options);
-                run(&records, &redactor, bars);
+                run(&records, redactor, bars);
             }
         }
         drop(alive);
@@ -106,7 +106,40 @@ trait Show {
     fn end(&mut self, now: Instant);
 }
 
-fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
+/// Takes the secrets out of all that is shown.
+struct Gate {
+    redactor: Redactor,
+    /// The tool's two streams.
+    tool: [redact::Lines; 2],
+    /// The program's.
+    program: [redact::Lines; 2],
+}
+
+impl Gate {
+    fn pass(&mut self, event: &mut Event) {
+        match event {
+            Event::Output { stream, line, .. } => {
+                let lines = &mut self.tool[*stream as usize];
+                self.redactor.scrub_line(lines, line);
+            }
+            Event::Log(log) if self.redactor.wants_logs() => {
+                let lines = &mut self.program[log.stream as usize];
+                let mut line = String::from_utf8_lossy(&log.bytes).into_owned();
+                self.redactor.scrub_line(lines, &mut line);
+                log.bytes = line.into_bytes();
+            }
+            Event::Started(_) => self.tool = Default::default(),
+            event => event.for_each_text(|lines| self.redactor.scrub_lines(lines)),
+        }
+    }
+}
+
+fn run(records: &Receiver<Record>, redactor: Redactor, mut show: impl Show) {
+    let mut gate = Gate {
+        redactor,
+        tool: Default::default(),
+        program: Default::default(),
+    };
     loop {
         let received = match show.deadline() {
             None => records.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -115,7 +148,7 @@ fn run(records: &Receiver<Record>, redactor: &Redactor, mut show: impl Show) {
         let now = Instant::now();
         match received {
             Ok(mut record) => {
-                record.event.for_each_text(|text| redactor.scrub(text));
+                gate.pass(&mut record.event);
                 show.show(&record, now);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -277,13 +310,13 @@ mod tests {
 
     /// Sends the events through the gate to whatever shows them.
     fn pass(events: Vec<Event>, show: impl Show) {
-        let (emitter, records) = Emitter::new(fixtures::ID);
+        let (emitter, records) = Emitter::new(Some(fixtures::ID));
         for event in events {
             emitter.emit(event);
         }
         drop(emitter);
         let redactor = Redactor::new([("TOKEN", "hunter2")]);
-        run(&records, &redactor, show);
+        run(&records, redactor, show);
     }
 
     #[test]

@@ -11,12 +11,13 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::event::{self, Event, Kind, Phase, Problem};
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, schema};
 
 /// A command line of sdp in a host's environment.
 pub struct Sdp {
     command: Command,
     wants_events: bool,
+    is_json: bool,
 }
 
 impl Sdp {
@@ -24,6 +25,7 @@ impl Sdp {
         Sdp {
             command,
             wants_events: false,
+            is_json: false,
         }
         .args(arguments)
     }
@@ -31,7 +33,9 @@ impl Sdp {
     pub fn args(mut self, arguments: &[&str]) -> Sdp {
         let before_program = |argument: &&&str| **argument != "--";
         let json = |argument: &&str| *argument == "--json";
-        self.wants_events |= arguments.iter().take_while(before_program).any(json);
+        let asked = arguments.iter().take_while(before_program).any(json);
+        self.is_json |= asked;
+        self.wants_events |= asked;
         self.command.args(arguments);
         self
     }
@@ -79,6 +83,7 @@ impl Sdp {
                 String::from_utf8_lossy(&text).into_owned()
             }),
             events: self.wants_events.then(Vec::new),
+            is_json: self.is_json,
         }
     }
 
@@ -112,6 +117,7 @@ pub struct Live {
     stdout: String,
     stderr: JoinHandle<String>,
     events: Option<Vec<Event>>,
+    is_json: bool,
 }
 
 impl Live {
@@ -195,6 +201,9 @@ impl Live {
         match self.lines.recv_timeout(left) {
             Ok(line) => {
                 self.stdout += &line;
+                if self.is_json {
+                    schema::check(&line);
+                }
                 if let Some(events) = &mut self.events {
                     events.push(Event::parse(&line));
                 }
