@@ -199,11 +199,7 @@ async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> R
         status::history(&repository, emitter)?;
         return Ok(Event::Answered);
     }
-    let repository = flags
-        .repo
-        .as_deref()
-        .map(Repository::resolve)
-        .transpose()?;
+    let repository = flags.repo.as_deref().map(Repository::resolve).transpose()?;
     let (engine, containers) = containers(host, repository.as_ref()).await?;
     status::status(&engine, &containers, repository.is_some(), emitter).await?;
     Ok(Event::Answered)

@@ -29,22 +29,23 @@ pub async fn stop(
         .iter()
         .filter(|container| container.running)
         .collect();
-    let Some(newest) = running.first().copied().or(containers.first()) else {
-        return Err(Failure::not_deployed(&repository.name));
-    };
-    if let Some(identity) = &newest.identity {
-        emitter.about(&identity.deployment);
-    }
-    let stopped = |containers: &[&Container], elapsed| Event::Stopped {
-        repository: repository.name.clone(),
-        containers: containers
-            .iter()
-            .map(|container| container.name.clone())
-            .collect(),
-        elapsed,
+    let stopped = |containers: &[&Container], elapsed| {
+        if let Some(identity) = containers.first().and_then(|first| first.identity.as_ref()) {
+            emitter.about(&identity.deployment);
+        }
+        let repository = repository.name.clone();
+        let containers = containers.iter().map(|container| container.name.clone());
+        Event::Stopped {
+            repository,
+            containers: containers.collect(),
+            elapsed,
+        }
     };
     if running.is_empty() {
-        return Ok(stopped(&[newest], None));
+        let last = upkeep::stopped(engine, &containers).await?;
+        let last = last.first();
+        let last = last.ok_or_else(|| Failure::not_deployed(&repository.name))?;
+        return Ok(stopped(&[last], None));
     }
     let all_begun = Instant::now();
     for container in &running {

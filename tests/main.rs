@@ -23,6 +23,8 @@ mod not_ready;
 mod ports;
 mod releases;
 mod rollback;
+mod secrets;
+mod stream;
 mod support;
 mod together;
 

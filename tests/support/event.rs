@@ -74,6 +74,7 @@ pub struct StageTime {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(dead_code)] // that the keys are there, and no others, is what is tested
 pub struct Event {
     pub v: u32,
     pub deployment_id: String,
