@@ -311,3 +311,36 @@ pub fn running(name: &str, id: &str, details: &Details, port: u16) -> Running {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The stage that panics ends, and so does the run, as with any other error.
+    #[tokio::test]
+    async fn a_panic_in_a_stage_is_told_as_any_error() {
+        let (emitter, records) = Emitter::new(Some("id"));
+        let interrupt = Interrupt::listen().unwrap();
+        let repository = Repository::resolve("/nowhere/shop").unwrap();
+        let mut run = Run::begin("deploy", "id", &repository, &emitter, &interrupt);
+
+        let result = run.stage(Stage::Build, async |_| panic!("no way")).await;
+        let ended = run.end(None, result).await;
+
+        assert_eq!(ended.exit_code, 1);
+        drop(emitter);
+        let told: Vec<Event> = records.iter().map(|record| record.event).collect();
+        let [
+            Event::Started(_),
+            Event::Failed { problem, .. },
+            Event::Status(summary),
+        ] = &told[..]
+        else {
+            panic!("{told:?}");
+        };
+        assert_eq!((problem.code, summary.exit_code), ("internal", 1));
+        assert!(problem.message.contains("no way"), "{problem:?}");
+        assert_eq!(summary.problem.as_ref(), Some(problem));
+    }
+}
