@@ -90,6 +90,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s f -l follow -d 'Follow the program\'s output after the deployment, until Ctrl-C'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l redact-logs -d 'Mask the values of the container\'s variables in that output, too'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -129,6 +130,7 @@ never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s t -l timestamps -d 'Put the time before each line'
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l redact-logs -d 'Mask the values of the container\'s variables'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l verbose -d 'Say more: each stage as it starts, each remark'

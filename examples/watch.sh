@@ -32,7 +32,7 @@ def progress:
 
 def status:
   (.error // empty | problem),
-  "\(.state) (\(.outcome)) in \(.elapsed_ms | seconds)",
+  .state + (if .outcome then " (\(.outcome))" else "" end) + (if .elapsed_ms then " in \(.elapsed_ms | seconds)" else "" end),
   (select(.commit) | "  commit     \(.commit[0:9]) on \(.branch // "-"): \(.subject // "")"),
   (select(.container) | "  container  \(.container) \(.address // "")"),
   (.ports // [] | .[] | "  port       \(.)"),

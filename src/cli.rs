@@ -124,6 +124,10 @@ pub struct Deploy {
     /// Follow the program's output after the deployment, until Ctrl-C
     #[arg(short, long, help_heading = "Output")]
     pub follow: bool,
+
+    /// Mask the values of the container's variables in that output, too
+    #[arg(long, requires = "follow", help_heading = "Output")]
+    pub redact_logs: bool,
 }
 
 #[derive(Debug, Args)]
@@ -180,11 +184,14 @@ pub struct Source {
 }
 
 impl Cli {
-    /// Parses the command line, or ends the process as clap does. A flag beats a variable, also
-    /// where they name different kinds of revision.
-    pub fn parse_arguments() -> Cli {
-        let matches = Cli::command().get_matches();
-        let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    /// Parses the command line. A flag beats a variable, also where they name different kinds of
+    /// revision.
+    ///
+    /// # Errors
+    /// What clap has to say, which may be the help; it quotes the words that it does not understand.
+    pub fn parse_arguments() -> Result<Cli, clap::Error> {
+        let matches = Cli::command().try_get_matches()?;
+        let mut cli = Cli::from_arg_matches(&matches)?;
         if let (Command::Deploy(deploy), Some((_, matches))) =
             (&mut cli.command, matches.subcommand())
         {
@@ -196,7 +203,7 @@ impl Cli {
                 source.commit = source.commit.take().filter(|_| is_flag("commit"));
             }
         }
-        cli
+        Ok(cli)
     }
 }
 
@@ -364,6 +371,7 @@ pub struct Release {
 
 /// Show what the program printed
 #[derive(Debug, Args)]
+#[allow(clippy::struct_field_names)] // the flag's name
 #[command(after_help = "\
 Examples:
   sdp logs shop -f                 until Ctrl-C
@@ -388,6 +396,10 @@ pub struct Logs {
     /// Put the time before each line
     #[arg(short, long)]
     pub timestamps: bool,
+
+    /// Mask the values of the container's variables
+    #[arg(long)]
+    pub redact_logs: bool,
 }
 
 /// Show what runs, since when, and on which commit

@@ -10,6 +10,7 @@ use crate::git::{self, Git, Revision};
 use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
+use crate::panics;
 use crate::plan::{Plan, Pull};
 use crate::provision::Provision;
 use crate::redact;
@@ -35,15 +36,18 @@ pub async fn deploy(
     let mut run = Run::begin("deploy", &plan.id, &plan.repository, emitter, interrupt);
     let wanted = plan.source.revision.as_ref();
     run.branch = wanted.and_then(Revision::name).map(str::to_owned);
+    for warning in &plan.warnings {
+        emitter.warn(&warning.line, Some(warning.hint.clone()));
+    }
     match Engine::connect(host) {
         Ok(engine) => {
-            let (result, busy) = run::measured(async {
+            let (result, busy) = run::measured(panics::caught(async {
                 if plan.dry_run {
                     rehearse::rehearse(&mut run, plan, &engine).await
                 } else {
                     pipeline(&mut run, plan, &engine).await
                 }
-            })
+            }))
             .await;
             run.busy = busy;
             run.end(Some(&engine), result).await

@@ -340,7 +340,9 @@ pub enum Event {
     Log(LogLine),
     /// The last event of a deployment, but for the log lines of `--follow`.
     Status(Box<Summary>),
-    /// The last event of any other command that could not do its work.
+    /// The last event of `sdp status` and `sdp logs`: there is no more.
+    Answered,
+    /// The last event of a command that could not do its work, where it is no deployment.
     Aborted {
         exit_code: u8,
         problem: Problem,
@@ -352,7 +354,7 @@ pub enum Event {
         repository: String,
         past: Box<Past>,
     },
-    /// `sdp prune`: what was removed, or would be.
+    /// The last event of `sdp prune`: what was removed, or would be.
     Pruned {
         repository: String,
         containers: Vec<String>,
@@ -362,47 +364,51 @@ pub enum Event {
         /// Nothing was removed yet.
         pretended: bool,
     },
-    /// `sdp stop`: a container that does not run any more.
+    /// The last event of `sdp stop`: what does not run any more.
     Stopped {
         repository: String,
-        container: String,
-        /// `None`: it did not run before.
+        containers: Vec<String>,
+        /// `None`: nothing ran before.
         elapsed: Option<Duration>,
     },
 }
 
 impl Event {
-    /// Calls `f` on each text in the event that may hold something that was not meant for display.
-    /// The program's own log lines are its own affair and left out.
-    pub fn for_each_text(&mut self, mut f: impl FnMut(&mut String)) {
-        let problem = |p: &mut Problem, f: &mut dyn FnMut(&mut String)| {
-            f(&mut p.message);
-            p.hint.iter_mut().for_each(&mut *f);
-            p.detail.iter_mut().for_each(&mut *f);
-            p.places.iter_mut().for_each(|place| f(&mut place.message));
+    /// Calls `f` on each text in the event that may hold something that was not meant for display,
+    /// one or several lines that belong together. Lines of a stream, which belong to those before
+    /// them, are left out: [`Event::Output`] and [`Event::Log`].
+    pub fn for_each_text(&mut self, mut f: impl FnMut(&mut [String])) {
+        use std::slice::from_mut;
+        let problem = |p: &mut Problem, f: &mut dyn FnMut(&mut [String])| {
+            f(from_mut(&mut p.message));
+            f(p.hint.as_mut_slice());
+            f(&mut p.detail);
+            for place in &mut p.places {
+                f(from_mut(&mut place.message));
+            }
         };
         match self {
             Event::Started(_)
             | Event::Update { .. }
+            | Event::Output { .. }
             | Event::Finished { .. }
             | Event::Log(_)
             | Event::Service(_)
             | Event::Past { .. }
+            | Event::Answered
             | Event::Pruned { .. }
             | Event::Stopped { .. } => {}
-            Event::Planned { line, .. } | Event::Note { line, .. } | Event::Output { line, .. } => {
-                f(line);
-            }
+            Event::Planned { line, .. } | Event::Note { line, .. } => f(from_mut(line)),
             Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {
                 problem(p, &mut f);
             }
             Event::Warning { line, hint, .. } => {
-                f(line);
-                hint.iter_mut().for_each(f);
+                f(from_mut(line));
+                f(hint.as_mut_slice());
             }
             Event::Status(summary) => {
                 if let Some(commit) = &mut summary.commit {
-                    f(&mut commit.subject);
+                    f(from_mut(&mut commit.subject));
                 }
                 if let Some(p) = &mut summary.problem {
                     problem(p, &mut f);
@@ -429,25 +435,43 @@ const LOG_QUEUE: usize = 1024;
 /// The sending end of the event stream; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Emitter {
-    deployment_id: Arc<str>,
     tail: Arc<Mutex<Tail>>,
     log_slots: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Tail {
+    /// `None` until it is known which deployment the stream is about.
+    deployment_id: Option<Arc<str>>,
+    /// What was said before that, and when.
+    held: Vec<(u64, Event)>,
     seq: u64,
     at: u64,
     records: Sender<Record>,
 }
 
+impl Tail {
+    fn send(&mut self, deployment_id: Arc<str>, at: u64, event: Event) {
+        let record = Record {
+            deployment_id,
+            seq: self.seq,
+            at,
+            event,
+        };
+        self.seq += 1;
+        self.records.send(record).ok();
+    }
+}
+
 impl Emitter {
-    /// A new event stream and its receiving end.
-    pub fn new(deployment_id: &str) -> (Emitter, Receiver<Record>) {
+    /// A new event stream and its receiving end. Without an id it holds everything back until
+    /// [`Emitter::about`] tells the one that all events of a stream carry.
+    pub fn new(deployment_id: Option<&str>) -> (Emitter, Receiver<Record>) {
         let (records, receiver) = channel();
         let emitter = Emitter {
-            deployment_id: deployment_id.into(),
             tail: Arc::new(Mutex::new(Tail {
+                deployment_id: deployment_id.map(Arc::from),
+                held: Vec::new(),
                 seq: 0,
                 at: 0,
                 records,
@@ -460,15 +484,29 @@ impl Emitter {
     /// Sends an event. Never blocks, and never fails: a report that is gone must not stop the work.
     pub fn emit(&self, event: Event) {
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        // The clock may be set back.
         tail.at = tail.at.max(unix_millis());
-        let record = Record {
-            deployment_id: Arc::clone(&self.deployment_id),
-            seq: tail.seq,
-            at: tail.at,
-            event,
-        };
-        tail.seq += 1;
-        tail.records.send(record).ok();
+        let at = tail.at;
+        match &tail.deployment_id {
+            Some(id) => {
+                let id = Arc::clone(id);
+                tail.send(id, at, event);
+            }
+            None => tail.held.push((at, event)),
+        }
+    }
+
+    /// Tells which deployment the stream is about, if that is not known yet; empty if it is about no
+    /// single one.
+    pub fn about(&self, deployment_id: &str) {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.deployment_id.is_none() {
+            let id: Arc<str> = deployment_id.into();
+            for (at, event) in std::mem::take(&mut tail.held) {
+                tail.send(Arc::clone(&id), at, event);
+            }
+            tail.deployment_id = Some(id);
+        }
     }
 
     /// Sends a line of the program's, once the report has room for it.
@@ -547,4 +585,38 @@ fn unix_millis() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_take_the_stream_along() {
+        let (emitter, records) = Emitter::new(Some("id"));
+        let ahead = unix_millis() + 3_600_000;
+        emitter.tail.lock().unwrap().at = ahead;
+        emitter.warn("one", None);
+        emitter.warn("two", None);
+        drop(emitter);
+        let told: Vec<(u64, u64)> = records.iter().map(|r| (r.seq, r.at)).collect();
+        assert_eq!(told, [(0, ahead), (1, ahead)]);
+    }
+
+    #[test]
+    fn all_events_carry_the_id_that_is_told_first() {
+        let (emitter, records) = Emitter::new(None);
+        emitter.warn("early", None);
+        assert!(records.try_recv().is_err());
+        emitter.about("id");
+        emitter.about("other");
+        emitter.warn("late", None);
+        drop(emitter);
+        let told: Vec<(u64, String)> = records
+            .iter()
+            .map(|r| (r.seq, r.deployment_id.to_string()))
+            .collect();
+        assert_eq!(told, [(0, "id".to_owned()), (1, "id".to_owned())]);
+    }
 }

@@ -102,6 +102,50 @@ pub enum Code {
 }
 
 impl Code {
+    /// All there are, in the order of their definition.
+    #[cfg(test)]
+    pub const ALL: &[Code] = &[
+        Code::Internal,
+        Code::Usage,
+        Code::NotACheckout,
+        Code::PermissionDenied,
+        Code::DiskFull,
+        Code::EngineUnreachable,
+        Code::EngineDenied,
+        Code::EngineError,
+        Code::ImageMissing,
+        Code::GoMissing,
+        Code::RemoteUnreachable,
+        Code::RemoteTimeout,
+        Code::RemoteDenied,
+        Code::RemoteNotFound,
+        Code::BranchNotFound,
+        Code::TagNotFound,
+        Code::CommitNotFound,
+        Code::TagMoved,
+        Code::CheckoutDirty,
+        Code::UntrackedInTheWay,
+        Code::BranchDiverged,
+        Code::GitLocked,
+        Code::GitFailed,
+        Code::NoMainPackage,
+        Code::SeveralMainPackages,
+        Code::NoModule,
+        Code::BuildFailed,
+        Code::WrongBinary,
+        Code::StartFailed,
+        Code::PortTaken,
+        Code::Crashed,
+        Code::Unhealthy,
+        Code::ListensOnLocalhost,
+        Code::FormerLost,
+        Code::Locked,
+        Code::NotDeployed,
+        Code::NoRelease,
+        Code::Interrupted,
+        Code::Terminated,
+    ];
+
     /// The identifier on the wire.
     pub const fn name(self) -> &'static str {
         match self {
@@ -282,7 +326,7 @@ impl Failure {
         })
     }
 
-    /// What a reader of the events sees of it.
+    /// What a reader of the events sees of it. A fault in sdp itself asks to be reported.
     pub fn problem(&self) -> Problem {
         let mut message = self.message.clone();
         if let Some(source) = &self.source {
@@ -297,7 +341,11 @@ impl Failure {
         Problem {
             code: self.code.name(),
             message,
-            hint: self.hint.clone(),
+            hint: self.hint.clone().or_else(|| {
+                let report =
+                    "`sdp --version`, the command and this message make a report of the fault";
+                (self.code == Code::Internal).then(|| report.to_owned())
+            }),
             detail: self.detail.clone(),
             places: self.places.clone(),
         }
@@ -316,5 +364,36 @@ impl From<anyhow::Error> for Failure {
     /// Whatever nobody foresaw is a fault in sdp itself.
     fn from(error: anyhow::Error) -> Failure {
         Failure::new(Code::Internal, "something went wrong inside sdp").source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The codes are an interface: the table in the README, the schema and the code list the same.
+    #[test]
+    fn every_code_is_in_the_readme_and_in_the_schema_and_no_other() {
+        for (index, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(
+                *code as usize, index,
+                "{code:?} is missing in ALL, or out of order"
+            );
+        }
+        assert_eq!(Code::ALL.last(), Some(&Code::Terminated), "the last one");
+        let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+
+        let readme = include_str!("../README.md");
+        let (_, table) = readme
+            .split_once("| `error.code` | meaning |\n|---|---|\n")
+            .unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with('|'));
+        let listed: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+        assert_eq!(listed, codes);
+
+        let schema = include_str!("../examples/events.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        assert_eq!(schema["$defs"]["code"]["enum"], serde_json::json!(codes));
     }
 }

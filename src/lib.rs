@@ -2,7 +2,8 @@
 //!
 //! The modules, from the edge to the middle; each names only those further down:
 //!
-//! - `cli`: the command line as clap sees it, `plan`: the same as a validated plan
+//! - `cli`: the command line as clap sees it, `plan`: the same as a validated plan; `misread`: one that
+//!   clap does not understand
 //! - `report`: events as bars, lines or JSON
 //! - `deploy`: the pipeline, `rehearse`: the same without doing it; `rollback`, `stop`, `logs`, `status`,
 //!   `prune`: the other commands; `run`: what a deployment and a rollback have in common
@@ -10,7 +11,8 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `child`, `credentials`, `interrupt`, `redact`, `units`, `event`, `failure`: what all of them speak
+//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `units`, `event`, `failure`: what all of them
+//!   speak
 
 mod child;
 mod cli;
@@ -24,6 +26,8 @@ mod golang;
 mod handover;
 mod interrupt;
 mod logs;
+mod misread;
+mod panics;
 mod plan;
 mod probe;
 mod provision;
@@ -47,9 +51,9 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 
 use cli::{Cli, Command, Global};
-use engine::{Container, Engine, LogOptions};
+use engine::{Engine, LogOptions};
 use event::{Emitter, Event};
-use failure::{Failure, Result};
+use failure::{Code, Failure, Result};
 use git::Git;
 use handover::Canary;
 use interrupt::Interrupt;
@@ -69,44 +73,70 @@ pub fn run() -> ExitCode {
     if let Some(code) = as_helper {
         return ExitCode::from(code);
     }
-    let cli = Cli::parse_arguments();
+    panics::hush();
+    let cli = match Cli::parse_arguments() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(misread::misread(&error)),
+    };
+    let options = options(&cli.global, cli.global.verbose || cli.verbose_first);
     if let Command::Completions(completions) = &cli.command {
+        if options.json {
+            let failure = Failure::new(Code::Usage, "`completions` writes a script, not events");
+            let failure = failure.hint("leave out `--json`");
+            return ExitCode::from(abort(options, Redactor::default(), &failure));
+        }
         let mut script = Vec::new();
         clap_complete::generate(completions.shell, &mut Cli::command(), "sdp", &mut script);
         // A reader that has gone has what it wanted.
         std::io::stdout().write_all(&script).ok();
         return ExitCode::SUCCESS;
     }
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-    else {
-        return ExitCode::FAILURE;
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::io(Code::Internal, "start the runtime", error);
+            return ExitCode::from(abort(options, Redactor::default(), &failure));
+        }
     };
-    let code = runtime.block_on(command(cli));
+    let code = runtime.block_on(command(cli, options));
     // A fetch that hangs in a system call is not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)
 }
 
-async fn command(cli: Cli) -> u8 {
-    let global = cli.global;
-    let verbose = global.verbose || cli.verbose_first;
+/// Tells of a failure before there is anything to tell it with.
+fn abort(options: report::Options, redactor: Redactor, failure: &Failure) -> u8 {
+    let exit_code = failure.exit_code();
+    let problem = failure.problem();
+    let (emitter, records) = Emitter::new(Some(""));
+    emitter.emit(Event::Aborted { exit_code, problem });
+    drop(emitter);
+    report::start(records, options, redactor).finish();
+    exit_code
+}
+
+fn options(global: &Global, verbose: bool) -> report::Options {
+    report::Options {
+        json: global.json,
+        quiet: global.quiet,
+        verbose,
+        color: match global.color {
+            cli::Color::Auto => report::Color::Auto,
+            cli::Color::Always => report::Color::Always,
+            cli::Color::Never => report::Color::Never,
+        },
+    }
+}
+
+async fn command(cli: Cli, options: report::Options) -> u8 {
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
-        Err(error) => {
-            let session = Session::new("", &global, verbose, Redactor::default());
-            let problem = Failure::from(error).problem();
-            session.emitter.emit(Event::Aborted {
-                exit_code: 1,
-                problem,
-            });
-            drop(session.emitter);
-            session.report.finish();
-            return 1;
-        }
+        Err(error) => return abort(options, Redactor::default(), &error.into()),
     };
-    let code = dispatch(cli.command, &global, verbose, &interrupt).await;
+    let code = dispatch(cli.command, cli.global.host.as_deref(), options, &interrupt).await;
     if code != 0 || interrupt.signal().is_some() {
         // What a cancelled fetch has started must not outlive it.
         interrupt::kill_children();
@@ -114,110 +144,99 @@ async fn command(cli: Cli) -> u8 {
     code
 }
 
-async fn dispatch(command: Command, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
+async fn dispatch(
+    command: Command,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
     match command {
-        Command::Deploy(flags) => deploy(&flags, global, verbose, interrupt).await,
-        Command::Logs(flags) => logs(&flags, global, verbose, interrupt).await,
+        Command::Deploy(flags) => deploy(&flags, host, options, interrupt).await,
+        Command::Logs(flags) => logs(&flags, host, options, interrupt).await,
         Command::Rollback(flags) => {
             let goal = flags.to.as_deref().map_or(Goal::Previous, Goal::Deployment);
-            rollback(
-                &flags.repo,
-                goal,
-                if flags.no_canary {
-                    Canary::Never
-                } else {
-                    Canary::First
-                },
-                global,
-                verbose,
-                interrupt,
-            )
-            .await
+            let canary = if flags.no_canary {
+                Canary::Never
+            } else {
+                Canary::First
+            };
+            rollback(&flags.repo, goal, canary, host, options, interrupt).await
         }
         Command::Start(flags) => {
-            rollback(
-                &flags.repo,
-                Goal::Last,
-                Canary::First,
-                global,
-                verbose,
-                interrupt,
-            )
-            .await
+            let (goal, canary) = (Goal::Last, Canary::First);
+            rollback(&flags.repo, goal, canary, host, options, interrupt).await
         }
         Command::Stop(flags) => {
-            let session = Session::new("", global, verbose, Redactor::default());
+            let session = Session::new(None, options, Redactor::default());
             let work = async {
                 let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
-                let (engine, repository) = deployed(global, &flags.repo).await?;
+                let (engine, repository) = deployed(host, &flags.repo).await?;
                 stop::stop(&engine, &repository, timeout, &session.emitter).await
             };
-            let result = interrupt.or(work).await;
+            let result = interrupt.or(panics::caught(work)).await;
             session.end(result, interrupt).await
         }
         Command::Prune(flags) => {
-            let session = Session::new("", global, verbose, Redactor::default());
+            let session = Session::new(Some(""), options, Redactor::default());
             let work = async {
-                let (engine, repository) = deployed(global, &flags.repo).await?;
+                let (engine, repository) = deployed(host, &flags.repo).await?;
                 let keep = usize::from(flags.keep);
                 prune::prune(&engine, &repository, keep, flags.dry_run, &session.emitter).await
             };
-            let result = interrupt.or(work).await;
+            let result = interrupt.or(panics::caught(work)).await;
             session.end(result, interrupt).await
         }
         Command::Status(flags) => {
-            let session = Session::new("", global, verbose, Redactor::default());
-            let result = interrupt.or(status(&flags, global, &session.emitter)).await;
+            let session = Session::new(Some(""), options, Redactor::default());
+            let work = panics::caught(status(&flags, host, &session.emitter));
+            let result = interrupt.or(work).await;
             session.end(result, interrupt).await
         }
         Command::Completions(_) => 0,
     }
 }
 
-async fn status(flags: &cli::Status, global: &Global, emitter: &Emitter) -> Result<()> {
+async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> Result<Event> {
     if let (Some(repo), true) = (&flags.repo, flags.history) {
-        let (_, repository) = deployed(global, repo).await?;
-        return status::history(&repository, emitter);
+        let (_, repository) = deployed(host, repo).await?;
+        status::history(&repository, emitter)?;
+        return Ok(Event::Answered);
     }
     let repository = flags.repo.as_deref().map(Repository::resolve).transpose()?;
-    let (engine, containers) = containers(global, repository.as_ref()).await?;
-    status::status(&engine, &containers, repository.is_some(), emitter).await
+    let (engine, containers) = containers(host, repository.as_ref()).await?;
+    status::status(&engine, &containers, repository.is_some(), emitter).await?;
+    Ok(Event::Answered)
 }
 
 async fn rollback(
     repo: &str,
     goal: Goal<'_>,
     canary: Canary,
-    global: &Global,
-    verbose: bool,
+    host: Option<&str>,
+    options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
-    let id = plan::fresh_id();
-    match interrupt.or(rollback_of(global, repo)).await {
-        Ok((engine, repository, secrets)) => {
-            let secrets = secrets
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()));
-            let session = Session::new(&id, global, verbose, Redactor::new(secrets));
-            let emitter = &session.emitter;
-            let ended =
-                rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
-            session.finish(interrupt).await;
-            ended.exit_code
-        }
+    let found = interrupt.or(panics::caught(rollback_of(host, repo))).await;
+    let (engine, repository, secrets) = match found {
+        Ok(found) => found,
         Err(failure) => {
-            let session = Session::new(&id, global, verbose, Redactor::default());
-            session.end(Err(failure), interrupt).await
+            let session = Session::new(None, options, Redactor::default());
+            return session.end(Err(failure), interrupt).await;
         }
-    }
+    };
+    let session = Session::new(None, options, redactor(&secrets));
+    let emitter = &session.emitter;
+    let ended = rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
+    session.finish(interrupt).await;
+    ended.exit_code
 }
 
 /// What there is to go back to, and the variables of it, which no event may show.
 async fn rollback_of(
-    global: &Global,
+    host: Option<&str>,
     repo: &str,
 ) -> Result<(Engine, Repository, Vec<(String, String)>)> {
-    let (engine, repository) = deployed(global, repo).await?;
+    let (engine, repository) = deployed(host, repo).await?;
     let mut secrets = Vec::new();
     for container in upkeep::containers(&engine, &repository).await? {
         secrets.extend(engine.variables(&container.id).await?);
@@ -225,11 +244,24 @@ async fn rollback_of(
     Ok((engine, repository, secrets))
 }
 
-async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
-    let plan = match Plan::new(flags) {
+fn redactor(variables: &[(String, String)]) -> Redactor {
+    Redactor::new(
+        variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
+}
+
+async fn deploy(
+    flags: &cli::Deploy,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let plan = match panics::caught(async { Plan::new(flags) }).await {
         Ok(plan) => plan,
         Err(failure) => {
-            let session = Session::new("", global, verbose, Redactor::default());
+            let session = Session::new(None, options, redactor(&Plan::secrets_in(flags)));
             return session.end(Err(failure), interrupt).await;
         }
     };
@@ -237,8 +269,8 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
     let secrets = plan
         .secrets()
         .chain(stored.as_deref().map(|secret| ("password", secret)));
-    let session = Session::new(&plan.id, global, verbose, Redactor::new(secrets));
-    let host = global.host.as_deref();
+    let redactor = Redactor::new(secrets).with_logs(flags.redact_logs);
+    let session = Session::new(Some(&plan.id), options, redactor);
     let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
     if let (true, Some(container)) = (plan.follow, &deployed.container) {
         let options = LogOptions {
@@ -247,7 +279,8 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
         };
         let followed = match Engine::connect(host) {
             Ok(engine) => {
-                logs::logs(&engine, container, options, &session.emitter, interrupt).await
+                let logs = logs::logs(&engine, container, options, &session.emitter, interrupt);
+                panics::caught(logs).await
             }
             Err(failure) => Err(failure),
         };
@@ -260,7 +293,12 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
     deployed.exit_code
 }
 
-async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
+async fn logs(
+    flags: &cli::Logs,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
     let found = async {
         let since = flags
             .since
@@ -268,8 +306,13 @@ async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Int
             .map(|since| plan::duration("--since", since))
             .transpose()?;
         let repository = Repository::resolve(&flags.repo)?;
-        let (engine, containers) = containers(global, Some(&repository)).await?;
+        let (engine, containers) = containers(host, Some(&repository)).await?;
         let chosen = logs::choose(&containers, &repository.name)?.clone();
+        let secrets = if flags.redact_logs {
+            engine.variables(&chosen.id).await?
+        } else {
+            Vec::new()
+        };
         let options = LogOptions {
             follow: flags.follow,
             tail: flags.tail,
@@ -277,36 +320,32 @@ async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Int
             timestamps: flags.timestamps,
             after: None,
         };
-        Ok((engine, chosen, options))
+        Ok((engine, chosen, secrets, options))
     };
-    let found: Result<_> = interrupt.or(found).await;
-    let id = match &found {
-        Ok((
-            _,
-            Container {
-                identity: Some(identity),
-                ..
-            },
-            _,
-        )) => identity.deployment.as_str(),
-        _ => "",
-    };
-    let session = Session::new(id, global, verbose, Redactor::default());
-    let result = match found {
-        Ok((engine, chosen, options)) => {
-            logs::logs(&engine, &chosen.id, options, &session.emitter, interrupt).await
+    let (engine, chosen, secrets, wanted) = match interrupt.or(panics::caught(found)).await {
+        Ok(found) => found,
+        Err(failure) => {
+            let session = Session::new(None, options, Redactor::default());
+            return session.end(Err(failure), interrupt).await;
         }
-        Err(failure) => Err(failure),
     };
+    let id = chosen
+        .identity
+        .as_ref()
+        .map(|identity| identity.deployment.as_str());
+    let redactor = redactor(&secrets).with_logs(flags.redact_logs);
+    let session = Session::new(id, options, redactor);
+    let logs = logs::logs(&engine, &chosen.id, wanted, &session.emitter, interrupt);
+    let result = panics::caught(logs).await.map(|()| Event::Answered);
     session.end(result, interrupt).await
 }
 
 /// sdp's containers: those of a repository, or all.
 async fn containers(
-    global: &Global,
+    host: Option<&str>,
     repository: Option<&Repository>,
-) -> Result<(Engine, Vec<Container>)> {
-    let engine = Engine::connect(global.host.as_deref())?;
+) -> Result<(Engine, Vec<engine::Container>)> {
+    let engine = Engine::connect(host)?;
     let containers = engine.containers().await?;
     let containers = match repository {
         Some(repository) => status::select(containers, repository)?,
@@ -317,9 +356,9 @@ async fn containers(
 
 /// The repository that a word on the command line stands for, with the checkout that it was
 /// deployed from, which a name alone does not tell.
-async fn deployed(global: &Global, repo: &str) -> Result<(Engine, Repository)> {
+async fn deployed(host: Option<&str>, repo: &str) -> Result<(Engine, Repository)> {
     let mut repository = Repository::resolve(repo)?;
-    let (engine, containers) = containers(global, Some(&repository)).await?;
+    let (engine, containers) = containers(host, Some(&repository)).await?;
     if let Some(identity) = containers
         .iter()
         .find_map(|container| container.identity.as_ref())
@@ -336,41 +375,33 @@ struct Session {
 }
 
 impl Session {
-    fn new(id: &str, global: &Global, verbose: bool, redactor: Redactor) -> Session {
+    /// Without an id nothing is shown until [`Emitter::about`] tells it, or the session ends.
+    fn new(id: Option<&str>, options: report::Options, redactor: Redactor) -> Session {
         let (emitter, records) = Emitter::new(id);
-        let options = report::Options {
-            json: global.json,
-            quiet: global.quiet,
-            verbose,
-            color: match global.color {
-                cli::Color::Auto => report::Color::Auto,
-                cli::Color::Always => report::Color::Always,
-                cli::Color::Never => report::Color::Never,
-            },
-        };
         Session {
             emitter,
             report: report::start(records, options, redactor),
         }
     }
 
-    /// Tells how the command ended, and returns its exit code.
-    async fn end(self, result: Result<(), Failure>, interrupt: &Interrupt) -> u8 {
-        let code = match result {
-            Ok(()) => 0,
+    /// Says the last word, and returns the exit code.
+    async fn end(self, result: Result<Event>, interrupt: &Interrupt) -> u8 {
+        let (code, last) = match result {
+            Ok(last) => (0, last),
             Err(failure) => {
                 let exit_code = failure.exit_code();
                 let problem = failure.problem();
-                self.emitter.emit(Event::Aborted { exit_code, problem });
-                exit_code
+                (exit_code, Event::Aborted { exit_code, problem })
             }
         };
+        self.emitter.emit(last);
         self.finish(interrupt).await;
         code
     }
 
     /// Waits until everything is written; after a signal, not much longer.
     async fn finish(self, interrupt: &Interrupt) {
+        self.emitter.about("");
         drop(self.emitter);
         let report = self.report;
         let mut written = tokio::task::spawn_blocking(move || report.finish());

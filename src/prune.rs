@@ -7,7 +7,8 @@ use crate::plan::Repository;
 use crate::release::Store;
 use crate::upkeep;
 
-/// Removes all but the newest `keep` releases, or only tells what that would be.
+/// Removes all but the newest `keep` releases, or only tells what that would be; returns what there is
+/// to tell.
 ///
 /// # Errors
 /// `not_deployed`, `locked`, and those of the engine and the file system.
@@ -17,18 +18,17 @@ pub async fn prune(
     keep: usize,
     pretend: bool,
     emitter: &Emitter,
-) -> Result<()> {
+) -> Result<Event> {
     let store = Store::of(repository, "prune")?;
     if !pretend {
         upkeep::recover(engine, &store, repository, emitter).await?;
     }
     let cleared = upkeep::retire(engine, &store, repository, keep, pretend).await?;
-    emitter.emit(Event::Pruned {
+    Ok(Event::Pruned {
         repository: repository.name.clone(),
         containers: cleared.containers,
         releases: cleared.releases,
         freed: cleared.freed,
         pretended: pretend,
-    });
-    Ok(())
+    })
 }

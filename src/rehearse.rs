@@ -6,7 +6,7 @@ use crate::failure::Result;
 use crate::git::{Git, Id, Revision};
 use crate::handover;
 use crate::plan::{Mount, Plan, Publish, Pull};
-use crate::redact;
+use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
 use crate::stage::{build, fetch, start};
@@ -161,7 +161,8 @@ fn succession(plan: &Plan, formers: &[Container]) -> String {
 }
 
 /// The docker command that comes nearest. Values of variables are left out: docker takes them from
-/// its own environment then.
+/// its own environment then. Where they stand in other words, they are masked before a shell's quotes
+/// come between.
 fn docker_run(plan: &Plan, image: &str) -> String {
     let container = &plan.container;
     let mut words: Vec<String> = ["docker", "run", "-d", "--name"]
@@ -212,6 +213,10 @@ fn docker_run(plan: &Plan, image: &str) -> String {
     words.push(image.to_owned());
     words.push(format!("/src/{}", release::program(&plan.repository.name)));
     words.extend(container.args.iter().cloned());
+    let redactor = Redactor::new(plan.secrets());
+    for word in &mut words {
+        redactor.scrub(word);
+    }
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 

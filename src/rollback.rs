@@ -8,6 +8,7 @@ use crate::event::{Commit, Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
+use crate::panics;
 use crate::plan::Repository;
 use crate::release::Store;
 use crate::run::{self, Ended, Ending, Run};
@@ -44,7 +45,7 @@ pub async fn rollback(
         Goal::Previous | Goal::Last => "",
     };
     let mut run = Run::begin(what, id, repository, emitter, interrupt);
-    let result = hand_over(&mut run, goal, canary, repository, engine).await;
+    let result = panics::caught(hand_over(&mut run, goal, canary, repository, engine)).await;
     run.end(Some(engine), result).await
 }
 
@@ -181,9 +182,11 @@ fn others(containers: &[Container]) -> String {
 }
 
 impl Run<'_> {
+    /// Says which deployment is gone back to: its id is that of the events and of the history.
     fn about(&mut self, identity: Option<&Identity>) {
         if let Some(identity) = identity {
             self.id.clone_from(&identity.deployment);
+            self.emitter.about(&self.id);
             self.branch.clone_from(&identity.branch);
             let id = identity.commit.clone();
             self.commit = Some(Commit {

@@ -13,6 +13,7 @@ use crate::event::{Commit, Emitter, Event, Outcome, Past, Running, Stage, State,
 use crate::failure::{Code, Failure, Result};
 use crate::handover::Handed;
 use crate::interrupt::Interrupt;
+use crate::panics;
 use crate::plan::Repository;
 use crate::release::{Store, history};
 use crate::stage::Context;
@@ -106,7 +107,7 @@ impl<'a> Run<'a> {
             remote: Rc::default(),
         };
         let remote = Rc::clone(&cx.remote);
-        let (result, busy) = measured(work(cx)).await;
+        let (result, busy) = measured(panics::caught(work(cx))).await;
         let elapsed = begun.elapsed();
         let waited = match stage {
             // Git works on threads: what is not the remote's is ours.
@@ -178,6 +179,7 @@ impl<'a> Run<'a> {
             }
         };
         self.remember(&summary);
+        self.emitter.about(&self.id);
         let exit_code = summary.exit_code;
         self.emitter.emit(Event::Status(Box::new(summary)));
         Ended {
@@ -342,5 +344,38 @@ pub fn running(name: &str, id: &str, details: &Details, port: u16) -> Running {
             .filter(|b| !doubled(b))
             .map(Binding::display)
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The stage that panics ends, and so does the run, as with any other error.
+    #[tokio::test]
+    async fn a_panic_in_a_stage_is_told_as_any_error() {
+        let (emitter, records) = Emitter::new(Some("id"));
+        let interrupt = Interrupt::listen().unwrap();
+        let repository = Repository::resolve("/nowhere/shop").unwrap();
+        let mut run = Run::begin("deploy", "id", &repository, &emitter, &interrupt);
+
+        let result = run.stage(Stage::Build, async |_| panic!("no way")).await;
+        let ended = run.end(None, result).await;
+
+        assert_eq!(ended.exit_code, 1);
+        drop(emitter);
+        let told: Vec<Event> = records.iter().map(|record| record.event).collect();
+        let [
+            Event::Started(_),
+            Event::Failed { problem, .. },
+            Event::Status(summary),
+        ] = &told[..]
+        else {
+            panic!("{told:?}");
+        };
+        assert_eq!((problem.code, summary.exit_code), ("internal", 1));
+        assert!(problem.message.contains("no way"), "{problem:?}");
+        assert_eq!(summary.problem.as_ref(), Some(problem));
     }
 }

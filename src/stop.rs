@@ -11,7 +11,8 @@ use crate::plan::Repository;
 use crate::release::{Store, history};
 use crate::upkeep;
 
-/// Stops the running ones of a checkout's containers. That nothing runs is no error.
+/// Stops the running ones of a checkout's containers, and returns what there is to tell. That nothing
+/// runs is no error.
 ///
 /// # Errors
 /// `not_deployed`, `locked`, and those of any call to the engine.
@@ -20,30 +21,36 @@ pub async fn stop(
     repository: &Repository,
     timeout: Duration,
     emitter: &Emitter,
-) -> Result<()> {
+) -> Result<Event> {
     // A deployment under way must not find its former container stopped under its feet.
     let store = Store::of(repository, "stop")?;
     let containers = upkeep::recover(engine, &store, repository, emitter).await?;
-    let stopped = |container: &Container, elapsed| {
-        emitter.emit(Event::Stopped {
-            repository: repository.name.clone(),
-            container: container.name.clone(),
-            elapsed,
-        });
-    };
     let running: Vec<&Container> = containers
         .iter()
         .filter(|container| container.running)
         .collect();
-    match (running.as_slice(), containers.as_slice()) {
-        ([], []) => return Err(Failure::not_deployed(&repository.name)),
-        ([], [newest, ..]) => stopped(newest, None),
-        _ => {}
+    let stopped = |containers: &[&Container], elapsed| {
+        if let Some(identity) = containers.first().and_then(|first| first.identity.as_ref()) {
+            emitter.about(&identity.deployment);
+        }
+        let repository = repository.name.clone();
+        let containers = containers.iter().map(|container| container.name.clone());
+        Event::Stopped {
+            repository,
+            containers: containers.collect(),
+            elapsed,
+        }
+    };
+    if running.is_empty() {
+        let last = upkeep::stopped(engine, &containers).await?;
+        let last = last.first();
+        let last = last.ok_or_else(|| Failure::not_deployed(&repository.name))?;
+        return Ok(stopped(&[last], None));
     }
-    for container in running {
+    let all_begun = Instant::now();
+    for container in &running {
         let (at, begun) = (Timestamp::now(), Instant::now());
         engine.stop(&container.id, timeout).await?;
-        stopped(container, Some(begun.elapsed()));
         let Some(identity) = &container.identity else {
             continue;
         };
@@ -59,5 +66,5 @@ pub async fn stop(
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })?;
     }
-    Ok(())
+    Ok(stopped(&running, Some(all_begun.elapsed())))
 }

@@ -32,6 +32,8 @@ mod releases;
 mod remote_failures;
 mod remotes;
 mod rollback;
+mod secrets;
+mod stream;
 mod support;
 mod terminal;
 mod together;

@@ -69,7 +69,8 @@ fn status_for_scripts() {
 
     let run = host.sdp(&["status", host.name(), "--json"]).raw().run();
 
-    let service: Service = serde_json::from_str(&run.stdout).unwrap();
+    let (line, _) = run.stdout.split_once('\n').unwrap();
+    let service: Service = serde_json::from_str(line).unwrap();
     assert_eq!(
         (service.v, service.seq, service.kind.as_str()),
         (1, 0, "service")

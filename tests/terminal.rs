@@ -32,7 +32,7 @@ impl Gate {
     }
 }
 
-fn deploy<'a>(host: &'a Host, origin: &Origin) -> crate::support::Sdp {
+fn deploy(host: &Host, origin: &Origin) -> crate::support::Sdp {
     host.sdp(&["deploy", host.name(), "--url", &origin.url()])
 }
 

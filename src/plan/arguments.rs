@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::{Publish, Volume};
+use super::{Publish, Volume, Warning};
 use crate::cli;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
@@ -125,7 +125,7 @@ pub(super) fn label(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     if name.is_empty() {
         return Err(usage(
-            format!("`--label {text}` has no name"),
+            "`--label` is given a value without a name",
             "`--label NAME=VALUE`",
         ));
     }
@@ -244,6 +244,60 @@ fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
             format!("`{shown}` cannot be read as an env file"),
             "it holds NAME=VALUE lines",
         ),
+    }
+}
+
+/// Values of variables and the token, with names; what cannot be read is left out.
+pub(super) fn secrets(container: &cli::Container, source: &cli::Source) -> Vec<(String, String)> {
+    let flags = container
+        .env
+        .iter()
+        .filter_map(|flag| match flag.split_once('=') {
+            Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+            None => Some((flag.clone(), env::var(flag).ok()?)),
+        });
+    let files = container
+        .env_file
+        .iter()
+        .filter_map(|file| dotenvy::from_path_iter(file).ok());
+    let token = match &source.git_token_file {
+        Some(file) => token_in(file).ok(),
+        None => env::var("SDP_GIT_TOKEN").ok(),
+    };
+    flags
+        .chain(files.flatten().filter_map(Result::ok))
+        .chain(token.map(|token| ("token".to_owned(), token)))
+        .collect()
+}
+
+/// Which of these files with secrets in them others can read or change. One that is not there, or is
+/// a pipe, is not among them.
+pub(super) fn exposed_files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Warning> {
+    files.filter_map(|file| exposed(file)).collect()
+}
+
+fn exposed(file: &Path) -> Option<Warning> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
+    let shown = file.display();
+    let quoted = file.to_string_lossy();
+    let quoted = shlex::try_quote(&quoted).unwrap_or_default();
+    let us = rustix::process::getuid().as_raw();
+    if metadata.mode() & 0o077 != 0 {
+        Some(Warning {
+            line: format!("`{shown}` holds secrets, and other users can read or change it"),
+            hint: format!("`chmod 600 {quoted}`"),
+        })
+    } else if ![0, us].contains(&metadata.uid()) {
+        Some(Warning {
+            line: format!(
+                "`{shown}` holds secrets, and belongs to user {}",
+                metadata.uid()
+            ),
+            hint: format!("`sudo chown {us} {quoted}`"),
+        })
+    } else {
+        None
     }
 }
 

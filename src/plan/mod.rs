@@ -11,8 +11,8 @@ use std::time::Duration;
 
 pub use arguments::duration;
 use arguments::{
-    build_variables, checked_name, credentials, each, health_path, include, inside, label,
-    revision, usage, variables,
+    build_variables, checked_name, credentials, each, exposed_files, health_path, include, inside,
+    label, revision, usage, variables,
 };
 
 use crate::cli;
@@ -40,6 +40,16 @@ pub struct Plan {
     pub dry_run: bool,
     pub lock_wait: Duration,
     pub follow: bool,
+    /// What should be known before the deployment begins.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that does not keep a plan from being carried out.
+#[derive(Debug)]
+pub struct Warning {
+    pub line: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// What is deployed.
@@ -215,6 +225,7 @@ impl Plan {
             dry_run: release.dry_run,
             lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
+            warnings: exposed_files(container.env_file.iter().chain(&source.git_token_file)),
         };
         let revision = plan.source.revision.as_ref();
         plan.check_stamp(revision.map_or("", Revision::stamp))?;
@@ -229,6 +240,12 @@ impl Plan {
         let commit = "";
         let id = &self.id;
         self.build.stamped(Stamp { id, branch, commit }).map(drop)
+    }
+
+    /// The secrets among the flags of a deployment of which no plan can be made, as far as they can be
+    /// read: an error may quote any word of the command line.
+    pub fn secrets_in(deploy: &cli::Deploy) -> Vec<(String, String)> {
+        arguments::secrets(&deploy.container, &deploy.source)
     }
 
     /// The secrets that no event may show, with the names of their variables.

@@ -266,7 +266,7 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 self.print(&line, now);
             }
             // The next tick shows it.
-            Event::Note { .. } | Event::Update { .. } => {}
+            Event::Note { .. } | Event::Update { .. } | Event::Answered => {}
             Event::Output { line, .. } => {
                 let line = clean(line);
                 self.print(&format!("{line}\n"), now);
@@ -328,9 +328,11 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 self.print(&format!("{text}\n"), now);
             }
             Event::Stopped {
-                container, elapsed, ..
+                containers,
+                elapsed,
+                ..
             } => {
-                let text = words::stopped(container, *elapsed);
+                let text = words::stopped(containers, *elapsed);
                 self.print(&format!("{text}\n"), now);
             }
             // These come when no stage runs any more: there is no line to take care of.

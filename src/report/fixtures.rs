@@ -83,7 +83,7 @@ impl Write for Emulator {
 
 /// The events as an emitter sends them, at times that are known.
 pub fn records(events: Vec<Event>) -> Vec<Record> {
-    let (emitter, receiver) = Emitter::new(ID);
+    let (emitter, receiver) = Emitter::new(Some(ID));
     for event in events {
         emitter.emit(event);
     }
@@ -101,7 +101,7 @@ pub fn log(bytes: &[u8]) -> Event {
 }
 
 pub fn log_to(stream: Stream, bytes: &[u8], time: Option<&str>) -> Event {
-    let (emitter, receiver) = Emitter::new(ID);
+    let (emitter, receiver) = Emitter::new(Some(ID));
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()

@@ -127,12 +127,22 @@ fn answer(event: &Event) -> LineV1<'_> {
     match event {
         Event::Aborted { exit_code, problem } => LineV1 {
             kind: "status",
-            state: State::Failed.name(),
+            state: match problem.code {
+                "interrupted" | "terminated" => State::Cancelled.name(),
+                _ => State::Failed.name(),
+            },
             line: (&problem.message).into(),
             error: Some(problem.into()),
-            rest: Some(Rest::Aborted {
+            rest: Some(Rest::Ended {
                 exit_code: *exit_code,
             }),
+            ..LineV1::default()
+        },
+        Event::Answered => LineV1 {
+            kind: "status",
+            state: "DONE",
+            line: "done".into(),
+            rest: Some(Rest::Ended { exit_code: 0 }),
             ..LineV1::default()
         },
         Event::Service(service) => LineV1 {
@@ -177,6 +187,7 @@ fn answer(event: &Event) -> LineV1<'_> {
             state: if *pretended { "" } else { "PRUNED" },
             line: words::pruned(containers, releases, *freed, *pretended).into(),
             rest: Some(Rest::Pruned {
+                exit_code: 0,
                 repository,
                 containers,
                 releases,
@@ -187,16 +198,17 @@ fn answer(event: &Event) -> LineV1<'_> {
         },
         Event::Stopped {
             repository,
-            container,
+            containers,
             elapsed,
         } => LineV1 {
             kind: "status",
             state: "STOPPED",
-            line: words::stopped(container, *elapsed).into(),
+            line: words::stopped(containers, *elapsed).into(),
             elapsed_ms: elapsed.map(millis),
             rest: Some(Rest::Stopped {
+                exit_code: 0,
                 repository,
-                container,
+                containers,
             }),
             ..LineV1::default()
         },

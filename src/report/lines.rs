@@ -181,7 +181,7 @@ impl<W: Write> Show for Lines<W> {
                     self.say(format_args!("{}: {}", stage.name(), clean(line)), now);
                 }
             }
-            Event::Update { .. } => {}
+            Event::Update { .. } | Event::Answered => {}
             Event::Planned { stage, line } => {
                 let line = words::planned(*stage, line);
                 self.print(Stream::Stdout, &line, now);
@@ -258,10 +258,12 @@ impl<W: Write> Show for Lines<W> {
                 }
             }
             Event::Stopped {
-                container, elapsed, ..
+                containers,
+                elapsed,
+                ..
             } => {
                 if !self.quiet {
-                    self.say(words::stopped(container, *elapsed), now);
+                    self.say(words::stopped(containers, *elapsed), now);
                 }
             }
         }

@@ -22,8 +22,8 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use crate::event::Record;
-use crate::redact::Redactor;
+use crate::event::{Event, Record};
+use crate::redact::{self, Redactor};
 use bars::Bars;
 use github::StepSummary;
 use json::Json;
@@ -73,15 +73,15 @@ pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) ->
         let [out_look, err_look] = console.looks;
         let summary = StepSummary::open(|name| std::env::var(name).ok());
         match console.shape {
-            Shape::Json => run(&records, &redactor, summary, Json::new(out)),
+            Shape::Json => run(&records, redactor, summary, Json::new(out)),
             Shape::Lines => {
                 let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
                 let lines = Lines::new(out, err, options).on_github(console.github);
-                run(&records, &redactor, summary, lines);
+                run(&records, redactor, summary, lines);
             }
             Shape::Bars => {
                 let bars = Bars::new(out, err, err_look, columns, options);
-                run(&records, &redactor, summary, bars);
+                run(&records, redactor, summary, bars);
             }
         }
         drop(alive);
@@ -110,12 +110,45 @@ trait Show {
     fn end(&mut self, now: Instant);
 }
 
+/// Takes the secrets out of all that is shown.
+struct Gate {
+    redactor: Redactor,
+    /// The tool's two streams.
+    tool: [redact::Lines; 2],
+    /// The program's.
+    program: [redact::Lines; 2],
+}
+
+impl Gate {
+    fn pass(&mut self, event: &mut Event) {
+        match event {
+            Event::Output { stream, line, .. } => {
+                let lines = &mut self.tool[*stream as usize];
+                self.redactor.scrub_line(lines, line);
+            }
+            Event::Log(log) if self.redactor.wants_logs() => {
+                let lines = &mut self.program[log.stream as usize];
+                let mut line = String::from_utf8_lossy(&log.bytes).into_owned();
+                self.redactor.scrub_line(lines, &mut line);
+                log.bytes = line.into_bytes();
+            }
+            Event::Started(_) => self.tool = Default::default(),
+            event => event.for_each_text(|lines| self.redactor.scrub_lines(lines)),
+        }
+    }
+}
+
 fn run(
     records: &Receiver<Record>,
-    redactor: &Redactor,
+    redactor: Redactor,
     mut summary: Option<StepSummary>,
     mut show: impl Show,
 ) {
+    let mut gate = Gate {
+        redactor,
+        tool: Default::default(),
+        program: Default::default(),
+    };
     loop {
         let received = match show.deadline() {
             None => records.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -124,7 +157,7 @@ fn run(
         let now = Instant::now();
         match received {
             Ok(mut record) => {
-                record.event.for_each_text(|text| redactor.scrub(text));
+                gate.pass(&mut record.event);
                 if let Some(summary) = &mut summary {
                     summary.follow(&record.event, now);
                 }
@@ -292,13 +325,13 @@ mod tests {
 
     /// Sends the events through the gate to whatever shows them.
     fn pass(events: Vec<Event>, show: impl Show) {
-        let (emitter, records) = Emitter::new(fixtures::ID);
+        let (emitter, records) = Emitter::new(Some(fixtures::ID));
         for event in events {
             emitter.emit(event);
         }
         drop(emitter);
         let redactor = Redactor::new([("TOKEN", "hunter2")]);
-        run(&records, &redactor, None, show);
+        run(&records, redactor, None, show);
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub const VERSION: u8 = 1;
 pub struct LineV1<'a> {
     /// The version of the format; a reader refuses one that it does not know.
     pub v: u8,
-    /// The deployment that the line is about.
+    /// The deployment that the run is about, the same on all of its lines, or empty; on `service` and
+    /// `history`: the one that the line is about.
     pub deployment_id: &'a str,
     /// 0, 1, 2, … without a hole.
     pub seq: u64,
@@ -28,7 +29,8 @@ pub struct LineV1<'a> {
     /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
     /// `plan`: what `--dry-run` would do; `service`: a line of `sdp status`; `history`: one of its `--history`.
     pub kind: &'static str,
-    /// `FAILED` where a stage failed; on `status`: `RUNNING`, `FAILED` or `CANCELLED`; else empty.
+    /// `FAILED` where a stage failed; on `status`: how the run ended; on `service`: the engine's word;
+    /// else empty.
     pub state: &'a str,
     /// The line in words: `starting STAGE`, `ok`, a remark, a tool's or the program's output, the
     /// error's message.
@@ -80,13 +82,15 @@ pub struct LineV1<'a> {
 pub enum Rest<'a> {
     Last(Last<'a>),
     Service(ServiceKeys<'a>),
-    /// `sdp stop`: a container that does not run any more.
+    /// The last `status` of `sdp stop`: what does not run any more.
     Stopped {
+        exit_code: u8,
         repository: &'a str,
-        container: &'a str,
+        containers: &'a [String],
     },
-    /// `sdp prune`: what was removed, or would be.
+    /// The last `status` of `sdp prune`: what was removed, or would be.
     Pruned {
+        exit_code: u8,
         repository: &'a str,
         containers: &'a [String],
         releases: &'a [String],
@@ -96,8 +100,8 @@ pub enum Rest<'a> {
         dry_run: bool,
     },
     Past(PastKeys<'a>),
-    /// The last `status` of a command other than `deploy` that failed.
-    Aborted {
+    /// The last `status` of any other command, and of one that failed before it began.
+    Ended {
         exit_code: u8,
     },
 }

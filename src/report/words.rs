@@ -66,6 +66,7 @@ impl Course {
             | Event::Aborted { .. }
             | Event::Service(_)
             | Event::Past { .. }
+            | Event::Answered
             | Event::Pruned { .. }
             | Event::Planned { .. }
             | Event::Stopped { .. } => {}
@@ -293,10 +294,11 @@ pub fn planned(stage: Stage, line: &str) -> String {
 }
 
 /// What `sdp stop` did to a container.
-pub fn stopped(container: &str, elapsed: Option<Duration>) -> String {
+pub fn stopped(containers: &[String], elapsed: Option<Duration>) -> String {
+    let containers = containers.join(", ");
     match elapsed {
-        Some(elapsed) => format!("stopped {} ({})", clean(container), duration(elapsed)),
-        None => format!("{} is stopped already", clean(container)),
+        Some(elapsed) => format!("stopped {} ({})", clean(&containers), duration(elapsed)),
+        None => format!("{} is stopped already", clean(&containers)),
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
             .enable_time()
             .build();
         let result = runtime.unwrap().block_on(async {
-            let (emitter, _records) = Emitter::new("test");
+            let (emitter, _records) = Emitter::new(Some("test"));
             let meter = Meter::default();
             let stream = std::cell::OnceCell::new();
             let cancelled = async {

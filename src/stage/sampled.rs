@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn work_that_never_notices_is_left_behind() {
-        let (emitter, _records) = Emitter::new("test");
+        let (emitter, _records) = Emitter::new(Some("test"));
         let (unblock, blocked) = std::sync::mpsc::channel::<()>();
         let result = block_on(async {
             run(
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn work_that_panics_is_a_failure() {
-        let (emitter, _records) = Emitter::new("test");
+        let (emitter, _records) = Emitter::new(Some("test"));
         let result = block_on(async {
             run(
                 &emitter.stage(Stage::Fetch),

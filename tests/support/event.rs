@@ -41,6 +41,9 @@ pub enum Kind {
     Status,
     Log,
     Warning,
+    Plan,
+    Service,
+    History,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -83,6 +86,7 @@ pub struct StageTime {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(dead_code)] // that the keys are there, and no others, is what is tested
 pub struct Event {
     pub v: u32,
     pub deployment_id: String,
@@ -119,6 +123,20 @@ pub struct Event {
     pub downtime_ms: Option<u64>,
     #[serde(default)]
     pub stages: Vec<StageTime>,
+    pub repository: Option<String>,
+    pub path: Option<String>,
+    pub started_at: Option<String>,
+    pub up_ms: Option<u64>,
+    pub restarts: Option<u64>,
+    /// Ids of `sdp prune`, objects of `sdp status`.
+    #[serde(default)]
+    pub releases: Vec<serde_json::Value>,
+    pub began_at: Option<String>,
+    pub what: Option<String>,
+    pub who: Option<String>,
+    pub containers: Option<Vec<String>>,
+    pub freed_bytes: Option<u64>,
+    pub dry_run: Option<bool>,
 }
 
 impl Event {
@@ -136,8 +154,8 @@ impl Event {
     }
 }
 
-/// Checks what holds for the events of every deployment, whatever became of it. A command line that
-/// is no deployment at all has a last status without an outcome.
+/// Checks what holds for the events of every run, whatever became of it. Only the status of a
+/// deployment, a rollback or a start has an outcome.
 /// `code` is the exit code of the process that wrote them.
 pub fn check(events: &[Event], code: i32) {
     let mut open: Option<&str> = None;
@@ -151,7 +169,9 @@ pub fn check(events: &[Event], code: i32) {
         assert_eq!(event.seq, seq, "a hole in the sequence: {event:?}");
         assert!(event.at >= at, "time goes back: {event:?}");
         at = event.at;
-        assert_eq!(event.deployment_id, events[0].deployment_id, "{event:?}");
+        let tells_of_another = matches!(event.kind, Kind::Service | Kind::History);
+        let of_the_run = event.deployment_id == events[events.len() - 1].deployment_id;
+        assert!(tells_of_another || of_the_run, "another id: {event:?}");
         assert!(
             status.is_none() || event.kind == Kind::Log,
             "only the program's log may follow the status: {event:?}"
@@ -187,9 +207,9 @@ pub fn check(events: &[Event], code: i32) {
             Kind::Status => {
                 assert_eq!(open, None, "a stage without end before {event:?}");
                 assert_eq!(event.exit_code, Some(code), "{event:?}");
-                match (&event.outcome, code) {
-                    (None, 2) => assert!(event.error.is_some() && seq == 0, "{event:?}"),
-                    _ => check_status(event),
+                match &event.outcome {
+                    None => check_other_status(event),
+                    Some(_) => check_status(event),
                 }
                 assert_eq!(event.stages, finished, "{event:?}");
                 status = Some(event);
@@ -202,6 +222,9 @@ pub fn check(events: &[Event], code: i32) {
                 );
                 let time = event.time.as_deref();
                 assert!(time.is_none_or(|time| time.contains('T')), "{event:?}");
+            }
+            Kind::Plan | Kind::Service | Kind::History => {
+                assert!(!event.line.is_empty() && event.error.is_none(), "{event:?}");
             }
             Kind::Warning => {
                 let hint = event.hint.as_deref();
@@ -240,6 +263,21 @@ fn check_progress(event: &Event) {
     }
 }
 
+/// The last word of a command that has deployed nothing.
+fn check_other_status(event: &Event) {
+    match event.state.as_str() {
+        "FAILED" | "CANCELLED" => {
+            assert!(
+                event.error.is_some() && event.exit_code != Some(0),
+                "{event:?}"
+            );
+        }
+        "DONE" | "STOPPED" | "PRUNED" => assert_eq!(event.exit_code, Some(0), "{event:?}"),
+        "" => assert_eq!(event.dry_run, Some(true), "{event:?}"),
+        other => panic!("no such state: {other}"),
+    }
+}
+
 fn check_status(event: &Event) {
     let outcome = event.outcome.as_deref().expect("a status has an outcome");
     assert!(event.elapsed_ms.is_some(), "{event:?}");
@@ -251,6 +289,13 @@ fn check_status(event: &Event) {
             assert!(event.error.is_none(), "{event:?}");
             assert!(event.container.is_some() && event.container_id.is_some());
             assert!(event.commit.as_ref().is_some_and(|id| id.len() == 40));
+        }
+        "PLANNED" => {
+            assert_eq!(
+                (outcome, event.exit_code),
+                ("planned", Some(0)),
+                "{event:?}"
+            );
         }
         "FAILED" => {
             assert!(

@@ -17,6 +17,7 @@ mod origin;
 pub mod program;
 mod proxy;
 mod run;
+pub mod schema;
 mod second_engine;
 mod serve;
 mod ssh;

@@ -12,13 +12,14 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::event::{self, Event, Kind, Phase, Problem};
 use super::lookout::command_line;
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, schema};
 
 /// A command line of sdp in a host's environment.
 pub struct Sdp {
     command: Command,
     wants_events: bool,
     input: Stdio,
+    is_json: bool,
 }
 
 impl Sdp {
@@ -27,6 +28,7 @@ impl Sdp {
             command,
             wants_events: false,
             input: Stdio::null(),
+            is_json: false,
         }
         .args(arguments)
     }
@@ -34,7 +36,9 @@ impl Sdp {
     pub fn args(mut self, arguments: &[&str]) -> Sdp {
         let before_program = |argument: &&&str| **argument != "--";
         let json = |argument: &&str| *argument == "--json";
-        self.wants_events |= arguments.iter().take_while(before_program).any(json);
+        let asked = arguments.iter().take_while(before_program).any(json);
+        self.is_json |= asked;
+        self.wants_events |= asked;
         self.command.args(arguments);
         self
     }
@@ -88,6 +92,7 @@ impl Sdp {
                 String::from_utf8_lossy(&text).into_owned()
             }),
             events: self.wants_events.then(Vec::new),
+            is_json: self.is_json,
         }
     }
 
@@ -121,6 +126,7 @@ pub struct Live {
     stdout: String,
     stderr: JoinHandle<String>,
     events: Option<Vec<Event>>,
+    is_json: bool,
 }
 
 impl Live {
@@ -204,6 +210,9 @@ impl Live {
         match self.lines.recv_timeout(left) {
             Ok(line) => {
                 self.stdout += &line;
+                if self.is_json {
+                    schema::check(&line);
+                }
                 if let Some(events) = &mut self.events {
                     events.push(Event::parse(&line));
                 }

@@ -1,0 +1,306 @@
+//! No secret comes out: not of any command, in any mode, by any failure; nor does one stay on disk.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::program::{Files, module, server, server_source};
+use crate::support::{FIRST, Host, Kind, NEXT, Sdp};
+
+/// It stands in every secret of these tests.
+const SENTINEL: &str = "s3ntinel";
+
+/// What the tests hide: from a file, from sdp's own environment, and for git.
+const VALUE: &str = "s3ntinel/of a+file";
+const OWN: &str = "s3ntinel-of-the-environment";
+const TOKEN: &str = "s3ntinel-for-git";
+
+/// With secrets in an env file, in sdp's own environment, and for git: where they belong.
+fn with_secrets(sdp: Sdp, host: &Host) -> Sdp {
+    let file = host.path("app.env");
+    private(&file, &format!("FROM_FILE='{VALUE}'\n"));
+    let file = file.to_str().unwrap().to_owned();
+    sdp.args(&["--env-file", &file, "-e", "OWN"])
+        .env("OWN", OWN)
+        .env("SDP_GIT_TOKEN", TOKEN)
+}
+
+fn private(file: &Path, text: &str) {
+    fs::write(file, text).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Runs `sdp` in all the ways that it shows things, each time with a new id.
+fn in_every_mode(host: &Host, exit_code: i32, arguments: &[&str], with: impl Fn(Sdp) -> Sdp) {
+    let terminal = ["sh", "-c", "exec script -qefc \"$*\" /dev/null", "sh"];
+    for mode in [
+        "--json",
+        "--verbose",
+        "--quiet",
+        "--color=always",
+        "terminal",
+    ] {
+        let sdp = match mode {
+            "terminal" => host
+                .sdp_through(&terminal, arguments)
+                .env("TERM", "xterm")
+                .env("SHELL", "/bin/sh"),
+            mode => host.sdp(arguments).args(&[mode]),
+        };
+        let run = with(sdp).run();
+        assert_eq!(run.code, exit_code, "{mode}: {}", run.story());
+        let said = run.story();
+        assert!(!said.contains(SENTINEL), "{mode} {arguments:?}: {said}");
+    }
+    nothing_stays(host);
+}
+
+/// No secret in what sdp and git keep, nor on the containers but as their environment.
+fn nothing_stays(host: &Host) {
+    let kept = [host.checkout().join(".sdp"), host.checkout().join(".git")];
+    for folder in kept.iter().filter(|folder| folder.exists()) {
+        search(folder);
+    }
+    search(&host.path("home"));
+    search(&host.path("tmp"));
+    for container in host.containers() {
+        let mut config = container.inspect.config.unwrap();
+        config.env = None;
+        let config = format!("{config:?}{:?}", container.inspect.args);
+        assert!(!config.contains(SENTINEL), "{config}");
+    }
+}
+
+fn search(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_string_lossy();
+        assert!(!name.contains(SENTINEL), "{name}");
+        if path.is_symlink() {
+        } else if path.is_dir() {
+            search(&path);
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            let found = bytes
+                .windows(SENTINEL.len())
+                .any(|part| part == SENTINEL.as_bytes());
+            assert!(!found, "in {}", path.display());
+        }
+    }
+}
+
+/// A server that says after a statement what it was given.
+fn talkative(statement: &str) -> Files {
+    let say = format!(
+        "fmt.Fprintln(os.Stderr, os.Getenv(\"FROM_FILE\"), os.Getenv(\"OWN\")); {statement}"
+    );
+    module(&[("main.go", &server_source("one", ":8080", &say))])
+}
+
+/// While `work` runs, no process of the host has a secret on its command line.
+fn with_clean_command_lines(host: &Host, work: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let seen = host.processes(SENTINEL);
+                assert!(seen.is_empty(), "{seen:?}");
+            }
+        });
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        done.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+#[test]
+fn no_deployment_shows_a_secret() {
+    let host = Host::new();
+    let origin = host.origin(&talkative(""));
+    let url = origin.url();
+    let deploy = ["deploy", host.name(), "--url", &url];
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("{}:8080", busy.local_addr().unwrap());
+    let published = [&deploy[..], &["-p", &port]].concat();
+    let sick = [
+        "--health-http",
+        "/env?FROM_FILE",
+        "--health-timeout",
+        "300ms",
+        "--port",
+        "8081",
+    ];
+    let sick = [&deploy[..], &sick].concat();
+    // The compiler quotes the constant.
+    let broken = format!("package main\n\nfunc main() {{ var n int = {VALUE:?}; _ = n }}\n");
+    with_clean_command_lines(&host, || {
+        for (files, exit_code, arguments) in [
+            (talkative(""), 0, &deploy[..]),
+            (module(&[("main.go", &broken)]), 5, &deploy),
+            (talkative("panic(os.Getenv(\"OWN\"))"), 6, &deploy),
+            (talkative(""), 6, &published),
+            (talkative(""), 6, &sick),
+        ] {
+            origin.commit(&files, "Next");
+            in_every_mode(&host, exit_code, arguments, |sdp| with_secrets(sdp, &host));
+        }
+    });
+}
+
+#[test]
+fn no_error_quotes_a_secret() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let url = origin.url();
+    host.deploy(&origin).run().deployed(FIRST);
+    let deploy = ["deploy", host.name(), "--url", &url];
+    let encoded = format!("http://me:{TOKEN}@127.0.0.1:1/shop.git");
+    let label = format!("owner={OWN}");
+    let argument = format!("--password={VALUE}");
+    let pair = format!("PASSWORD={OWN}");
+    let no_name = format!("={OWN}");
+    for (exit_code, arguments) in [
+        // The engine quotes the network that it does not know.
+        (6, &["--network", OWN][..]),
+        (2, &["-p", OWN]),
+        (2, &["-v", VALUE]),
+        (2, &["--settle", OWN]),
+        (2, &["--health-http", OWN]),
+        (2, &["--label", &no_name]),
+        (2, &["-e", &no_name]),
+        (2, &["-e", OWN]),
+        (2, &["--port", OWN]),
+        (2, &["--keep", OWN]),
+        (2, &[&pair]),
+        (0, &["--dry-run", "--label", &label, "--", &argument]),
+    ] {
+        // A terminal's command line goes through a shell, which would take the words apart.
+        for mode in ["--json", "--verbose"] {
+            let mode = host.sdp(&deploy).args(&[mode]);
+            let run = with_secrets(mode, &host).args(arguments).run();
+            let said = run.story();
+            assert_eq!(run.code, exit_code, "{arguments:?}: {said}");
+            assert!(!said.contains(SENTINEL), "{arguments:?}: {said}");
+        }
+    }
+    let elsewhere = host.path("elsewhere");
+    let elsewhere = elsewhere.to_str().unwrap();
+    let clone = ["deploy", "shop", "--path", elsewhere, "--url", &encoded];
+    in_every_mode(&host, 4, &clone, |sdp| sdp);
+    for misplaced in [
+        &["stop", host.name(), "-e", &pair][..],
+        &["logs", host.name(), &pair],
+        &["completions", OWN],
+        &[OWN],
+    ] {
+        in_every_mode(&host, 2, misplaced, |sdp| sdp);
+    }
+}
+
+#[test]
+fn no_other_command_shows_a_secret() {
+    let host = Host::new();
+    let origin = host.origin(&talkative(""));
+    let first = with_secrets(host.deploy(&origin), &host)
+        .run()
+        .deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    with_secrets(host.deploy(&origin), &host)
+        .run()
+        .deployed(NEXT);
+    let name = host.name();
+    with_clean_command_lines(&host, || {
+        for arguments in [
+            &["status"][..],
+            &["status", name],
+            &["status", name, "--history"],
+            &["rollback", name, "--to", first.deployment()],
+            &["logs", name, "--redact-logs"],
+            &["stop", name],
+            &["start", name],
+            &["prune", name, "--keep", "1", "--dry-run"],
+        ] {
+            in_every_mode(&host, 0, arguments, |sdp| sdp);
+        }
+    });
+}
+
+/// The program's own lines are left alone unless one asks for it.
+#[test]
+fn log_lines_are_masked_where_it_is_asked_for() {
+    let host = Host::new();
+    let encoded = r#"fmt.Println("one " + os.Getenv("OWN")); fmt.Println(url.QueryEscape(os.Getenv("FROM_FILE"))); fmt.Println("last")"#;
+    let source = server_source("one", ":8080", encoded).replace("\"os\"", "\"net/url\"\n\t\"os\"");
+    let origin = host.origin(&module(&[("main.go", &source)]));
+    let follow = |flags: &[&str]| {
+        let mut live = with_secrets(host.deploy(&origin), &host)
+            .args(flags)
+            .spawn();
+        live.wait_for("the last line", |event| {
+            event.kind == Kind::Log && event.line == "last"
+        });
+        live.interrupt();
+        live.finish().exited(0)
+    };
+
+    let open = follow(&["-f"]);
+    let masked = follow(&["-f", "--redact-logs"]);
+
+    let lines = |run: &crate::support::Run| -> Vec<String> {
+        run.log("stdout")[1..4]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .collect()
+    };
+    let own = format!("one {OWN}");
+    assert_eq!(
+        lines(&open),
+        [own.as_str(), "s3ntinel%2Fof+a%2Bfile", "last"]
+    );
+    assert_eq!(lines(&masked), ["one ***", "***", "last"]);
+    let open = host.sdp(&["logs", host.name()]).run().exited(0);
+    assert!(open.stdout.contains(&own), "{}", open.story());
+    let masked = host.sdp(&["logs", host.name(), "--redact-logs"]).run();
+    assert!(
+        masked.stdout.contains("one ***\n***\nlast\n"),
+        "{}",
+        masked.story()
+    );
+}
+
+#[test]
+fn files_of_secrets_that_others_can_read_are_warned_of() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let (variables, token) = (host.path("an env"), host.path("token"));
+    private(&variables, "A=b\n");
+    private(&token, "t0ken-of-git\n");
+    let files = [
+        "--env-file",
+        variables.to_str().unwrap(),
+        "--git-token-file",
+        token.to_str().unwrap(),
+    ];
+    let warnings = |mode: u32| {
+        fs::set_permissions(&variables, fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(mode)).unwrap();
+        let run = host.deploy(&origin).args(&files).run().exited(0);
+        let early = run
+            .events
+            .iter()
+            .take_while(|event| event.kind == Kind::Warning);
+        let told = early.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
+        told.collect::<Vec<_>>()
+    };
+
+    assert_eq!(warnings(0o600), []);
+    let told = warnings(0o640);
+
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].0.contains(&format!("`{}`", variables.display())));
+    assert_eq!(told[0].1, format!("`chmod 600 '{}'`", variables.display()));
+    assert_eq!(told[1].1, format!("`chmod 600 {}`", token.display()));
+}
