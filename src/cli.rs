@@ -1,8 +1,9 @@
 //! The command line as clap sees it, and nothing else; [`crate::plan`] gives it meaning.
 #![allow(clippy::doc_markdown)] // these comments are the help's text
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, ParseIntError};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::parser::ValueSource;
 use clap::{
@@ -123,6 +124,10 @@ pub struct Deploy {
     /// Follow the program's output after the deployment, until Ctrl-C
     #[arg(short, long, help_heading = "Output")]
     pub follow: bool,
+
+    /// Let the program's output steer the terminal: colours, but anything else, too
+    #[arg(long, help_heading = "Output", requires = "follow")]
+    pub raw: bool,
 }
 
 #[derive(Debug, Args)]
@@ -360,21 +365,54 @@ pub struct Logs {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: String,
 
-    /// Go on with what it prints from now on, until Ctrl-C
+    /// Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
 
     /// Begin with the last N lines
-    #[arg(short = 'n', long, value_name = "N")]
-    pub tail: Option<u32>,
+    #[arg(short = 'n', long, value_name = "N|all", default_value = "all")]
+    pub tail: Tail,
 
-    /// Begin that long ago, such as 10m
-    #[arg(long, value_name = "DURATION")]
+    /// Begin that long ago, or at that moment: 10m, 2026-11-24T06:15:00Z
+    #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+
+    /// End that long ago, or at that moment; with --follow, when it comes
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+
+    /// Only one of the two streams
+    #[arg(long, value_enum, value_name = "STREAM")]
+    pub stream: Option<Stream>,
+
+    /// Let the program's output steer the terminal: colours, but anything else, too
+    #[arg(long)]
+    pub raw: bool,
 
     /// Put the time before each line
     #[arg(short, long)]
     pub timestamps: bool,
+}
+
+/// How many of the last lines; `None`: all.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail(pub Option<u32>);
+
+impl FromStr for Tail {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Tail, ParseIntError> {
+        match text {
+            "all" => Ok(Tail(None)),
+            count => count.parse().map(|count| Tail(Some(count))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stream {
+    Stdout,
+    Stderr,
 }
 
 /// Show what runs, since when, and on which commit

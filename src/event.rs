@@ -3,12 +3,16 @@
 //! The work calls [`Emitter::emit`]; a report reads [`Record`]s at the other end of the channel and
 //! decides what they look like. Nothing here knows either side.
 
+mod log;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+
+pub use log::{LogLine, LogLines};
 
 /// A stage of a deployment, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -253,18 +257,6 @@ pub struct Past {
     pub elapsed_ms: u64,
 }
 
-/// A line that the deployed program printed.
-#[derive(Debug)]
-pub struct LogLine {
-    pub stream: Stream,
-    /// The bytes without the newline; not necessarily UTF-8.
-    pub bytes: Vec<u8>,
-    /// The engine's RFC 3339 timestamp, where it was asked for.
-    pub time: Option<String>,
-    /// A place in the queue, given back when the line has been written.
-    _slot: Option<OwnedSemaphorePermit>,
-}
-
 /// Everything that can happen.
 #[derive(Debug)]
 pub enum Event {
@@ -304,7 +296,7 @@ pub enum Event {
         line: String,
         hint: Option<String>,
     },
-    Log(LogLine),
+    Log(LogLines),
     /// The last event of a deployment, but for the log lines of `--follow`.
     Status(Box<Summary>),
     /// The last event of any other command that could not do its work.
@@ -382,15 +374,15 @@ impl Event {
 #[derive(Debug)]
 pub struct Record {
     pub deployment_id: Arc<str>,
-    /// 0, 1, 2, … without a hole.
+    /// 0, 1, 2, … without a hole; of log lines the first one's, and each has its own.
     pub seq: u64,
     /// Unix milliseconds; never goes back within a stream.
     pub at: u64,
     pub event: Event,
 }
 
-/// How many log lines may wait for the report before whoever reads them has to wait.
-const LOG_QUEUE: usize = 1024;
+/// How many bytes of log lines may wait for the report before whoever reads them has to wait.
+const LOG_QUEUE: u32 = 1024 * 1024;
 
 /// The sending end of the event stream; cheap to clone.
 #[derive(Clone, Debug)]
@@ -418,7 +410,7 @@ impl Emitter {
                 at: 0,
                 records,
             })),
-            log_slots: Arc::new(Semaphore::new(LOG_QUEUE)),
+            log_slots: Arc::new(Semaphore::new(LOG_QUEUE as usize)),
         };
         (emitter, receiver)
     }
@@ -433,19 +425,27 @@ impl Emitter {
             at: tail.at,
             event,
         };
-        tail.seq += 1;
+        tail.seq += match &record.event {
+            Event::Log(lines) => lines.count() as u64,
+            _ => 1,
+        };
         tail.records.send(record).ok();
     }
 
-    /// Sends a line of the program's, once the report has room for it.
-    pub async fn log(&self, stream: Stream, bytes: Vec<u8>, time: Option<String>) {
-        let slot = Arc::clone(&self.log_slots).acquire_owned().await.ok();
-        self.emit(Event::Log(LogLine {
-            stream,
-            bytes,
-            time,
-            _slot: slot,
-        }));
+    /// Sends lines of the program's, once the report has room for them, and leaves none behind.
+    pub async fn log(&self, lines: &mut LogLines) {
+        let size = u32::try_from(lines.size()).unwrap_or(LOG_QUEUE);
+        let slots = Arc::clone(&self.log_slots);
+        lines.slot = slots.acquire_many_owned(size.min(LOG_QUEUE)).await.ok();
+        self.emit(Event::Log(std::mem::take(lines)));
+    }
+
+    /// The same stream, for what is about another deployment.
+    pub fn about(&self, deployment_id: &str) -> Emitter {
+        Emitter {
+            deployment_id: deployment_id.into(),
+            ..self.clone()
+        }
     }
 
     /// Sends a warning that belongs to no stage.

@@ -27,6 +27,8 @@ pub enum Code {
     EngineDenied,
     /// The engine answered with an error that has no code of its own.
     EngineError,
+    /// The container's log driver keeps nothing that could be read.
+    LogUnreadable,
     /// The image is neither there nor to be had.
     ImageMissing,
     /// There is no `go` to run.
@@ -107,6 +109,7 @@ impl Code {
             Code::EngineUnreachable => "engine_unreachable",
             Code::EngineDenied => "engine_denied",
             Code::EngineError => "engine_error",
+            Code::LogUnreadable => "log_unreadable",
             Code::ImageMissing => "image_missing",
             Code::GoMissing => "go_missing",
             Code::RemoteUnreachable => "remote_unreachable",
@@ -146,9 +149,11 @@ impl Code {
         Some(match self {
             Code::Internal => 1,
             Code::Usage | Code::NotACheckout | Code::NotDeployed | Code::NoRelease => 2,
-            Code::EngineUnreachable | Code::EngineDenied | Code::ImageMissing | Code::GoMissing => {
-                3
-            }
+            Code::EngineUnreachable
+            | Code::EngineDenied
+            | Code::LogUnreadable
+            | Code::ImageMissing
+            | Code::GoMissing => 3,
             Code::RemoteUnreachable
             | Code::RemoteTimeout
             | Code::RemoteDenied

@@ -46,7 +46,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 
 use cli::{Cli, Command, Global};
-use engine::{Container, Engine, LogOptions};
+use engine::{Container, Engine};
 use event::{Emitter, Event};
 use failure::{Failure, Result};
 use git::Git;
@@ -239,18 +239,24 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
     let secrets = plan
         .secrets()
         .chain(stored.as_deref().map(|secret| ("password", secret)));
-    let session = Session::new(&plan.id, global, verbose, Redactor::new(secrets));
+    let options = report::Options {
+        raw: flags.raw,
+        ..options(global, verbose)
+    };
+    let session = Session::start(&plan.id, options, Redactor::new(secrets));
     let host = global.host.as_deref();
     let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
     if let (true, Some(container)) = (plan.follow, &deployed.container) {
-        let options = LogOptions {
+        let request = logs::Request {
             follow: true,
-            ..LogOptions::default()
+            ..logs::Request::default()
+        };
+        let program = logs::Program {
+            id: container.clone(),
+            service: None,
         };
         let followed = match Engine::connect(host) {
-            Ok(engine) => {
-                logs::logs(&engine, container, options, &session.emitter, interrupt).await
-            }
+            Ok(engine) => logs::logs(&engine, program, request, &session.emitter, interrupt).await,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = followed {
@@ -264,22 +270,25 @@ async fn deploy(flags: &cli::Deploy, global: &Global, verbose: bool, interrupt: 
 
 async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Interrupt) -> u8 {
     let found = async {
-        let since = flags
-            .since
-            .as_deref()
-            .map(|since| plan::duration("--since", since))
-            .transpose()?;
+        let moment = |flag, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| plan::moment(flag, text)).transpose()
+        };
+        let request = logs::Request {
+            follow: flags.follow,
+            tail: flags.tail.0,
+            since: moment("--since", &flags.since)?,
+            until: moment("--until", &flags.until)?,
+            timestamps: flags.timestamps,
+            only: flags.stream.map(|stream| match stream {
+                cli::Stream::Stdout => event::Stream::Stdout,
+                cli::Stream::Stderr => event::Stream::Stderr,
+            }),
+        };
         let repository = Repository::resolve(&flags.repo)?;
         let (engine, containers) = containers(global, Some(&repository)).await?;
         let chosen = logs::choose(&containers, &repository.name)?.clone();
-        let options = LogOptions {
-            follow: flags.follow,
-            tail: flags.tail,
-            since,
-            timestamps: flags.timestamps,
-            after: None,
-        };
-        Ok((engine, chosen, options))
+        Ok((engine, chosen, request))
     };
     let found: Result<_> = interrupt.or(found).await;
     let id = match &found {
@@ -293,10 +302,18 @@ async fn logs(flags: &cli::Logs, global: &Global, verbose: bool, interrupt: &Int
         )) => identity.deployment.as_str(),
         _ => "",
     };
-    let session = Session::new(id, global, verbose, Redactor::default());
+    let options = report::Options {
+        raw: flags.raw,
+        ..options(global, verbose)
+    };
+    let session = Session::start(id, options, Redactor::default());
     let result = match found {
-        Ok((engine, chosen, options)) => {
-            logs::logs(&engine, &chosen.id, options, &session.emitter, interrupt).await
+        Ok((engine, chosen, request)) => {
+            let program = logs::Program {
+                id: chosen.id,
+                service: chosen.identity,
+            };
+            logs::logs(&engine, program, request, &session.emitter, interrupt).await
         }
         Err(failure) => Err(failure),
     };
@@ -331,6 +348,20 @@ async fn deployed(global: &Global, repo: &str) -> Result<(Engine, Repository)> {
     Ok((engine, repository))
 }
 
+fn options(global: &Global, verbose: bool) -> report::Options {
+    report::Options {
+        json: global.json,
+        quiet: global.quiet,
+        verbose,
+        raw: false,
+        color: match global.color {
+            cli::Color::Auto => report::Color::Auto,
+            cli::Color::Always => report::Color::Always,
+            cli::Color::Never => report::Color::Never,
+        },
+    }
+}
+
 /// An event stream with its report.
 struct Session {
     emitter: Emitter,
@@ -339,17 +370,11 @@ struct Session {
 
 impl Session {
     fn new(id: &str, global: &Global, verbose: bool, redactor: Redactor) -> Session {
+        Session::start(id, options(global, verbose), redactor)
+    }
+
+    fn start(id: &str, options: report::Options, redactor: Redactor) -> Session {
         let (emitter, records) = Emitter::new(id);
-        let options = report::Options {
-            json: global.json,
-            quiet: global.quiet,
-            verbose,
-            color: match global.color {
-                cli::Color::Auto => report::Color::Auto,
-                cli::Color::Always => report::Color::Always,
-                cli::Color::Never => report::Color::Never,
-            },
-        };
         Session {
             emitter,
             report: report::start(records, options, redactor),

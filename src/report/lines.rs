@@ -38,6 +38,7 @@ pub struct Lines<W> {
     err: Side<W>,
     quiet: bool,
     verbose: bool,
+    raw: bool,
     course: Course,
     table: Table,
     /// When the running stage is heard of next.
@@ -51,6 +52,7 @@ impl<W: Write> Lines<W> {
             err,
             quiet: options.quiet,
             verbose: options.verbose,
+            raw: options.raw,
             course: Course::default(),
             table: Table::default(),
             notice: None,
@@ -146,10 +148,13 @@ impl<W: Write> Show for Lines<W> {
                 let text = words::warning(*stage, line, hint.as_deref(), self.err.look);
                 self.print(Stream::Stderr, &text, now);
             }
-            Event::Log(line) => {
-                let side = self.side(line.stream, now);
-                words::log(&mut side.sink, line, side.look.terminal);
-                side.sink.send_soon(now);
+            Event::Log(lines) => {
+                for (stream, text) in lines.runs() {
+                    let raw = self.raw;
+                    let side = self.side(stream, now);
+                    words::log(&mut side.sink, text, side.look.terminal && !raw);
+                    side.sink.send_soon(now);
+                }
             }
             Event::Status(summary) => {
                 self.notice = None;

@@ -48,6 +48,8 @@ pub struct Options {
     pub quiet: bool,
     /// Also the start of each stage and every remark.
     pub verbose: bool,
+    /// The program's log goes to a terminal as it is, escapes and all.
+    pub raw: bool,
     pub color: Color,
 }
 
