@@ -18,6 +18,7 @@ mod hostile;
 mod kill;
 mod killed;
 mod logs;
+mod logs_follow;
 mod manage;
 mod not_ready;
 mod ports;

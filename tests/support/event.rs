@@ -138,8 +138,8 @@ pub fn check(events: &[Event], code: i32) {
         at = event.at;
         assert_eq!(event.deployment_id, events[0].deployment_id, "{event:?}");
         assert!(
-            status.is_none() || event.kind == Kind::Log,
-            "only the program's log may follow the status: {event:?}"
+            status.is_none() || matches!(event.kind, Kind::Log | Kind::Warning),
+            "only the program's log, and what happens to it, may follow the status: {event:?}"
         );
         match event.kind {
             Kind::Progress => {
