@@ -382,7 +382,7 @@ pub struct Record {
 }
 
 /// How many bytes of log lines may wait for the report before whoever reads them has to wait.
-const LOG_QUEUE: u32 = 1024 * 1024;
+const LOG_QUEUE: u32 = 256 * 1024;
 
 /// The sending end of the event stream; cheap to clone.
 #[derive(Clone, Debug)]

@@ -39,6 +39,13 @@ mod stop;
 mod units;
 mod upkeep;
 
+/// What tests/fuzz reaches into.
+#[cfg(fuzzing)]
+pub mod fuzz {
+    pub use crate::engine::Lines;
+    pub use crate::event::{LogLine, Stream};
+}
+
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -33,6 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(1);
 const ENOUGH: usize = 64 * 1024;
 
+/// Whoever waits for each line of a flood is woken for each, which costs more than the line, on both sides.
+/// So where so many lines have just come, and the next one was waited for this long, some may gather.
+const MANY: usize = 8;
+const CAUGHT_UP: Duration = Duration::from_micros(2);
+const GATHER: Duration = Duration::from_micros(200);
+
 /// Which lines are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -69,7 +75,11 @@ pub async fn logs(
     interrupt: &Interrupt,
 ) -> Result<()> {
     let mut reading = Reading {
-        engine: engine.impatient(PATIENCE),
+        engine: if request.follow {
+            engine.impatient(PATIENCE)
+        } else {
+            engine.clone()
+        },
         began: Timestamp::now(),
         tail: request.tail,
         program,
@@ -78,7 +88,7 @@ pub async fn logs(
         place: Place::beginning(request.since),
         others: HashMap::new(),
         batch: LogLines::default(),
-        sent: None,
+        sent: Instant::now(),
         request,
     };
     tokio::select! {
@@ -106,7 +116,7 @@ struct Reading {
     /// The lines that have not gone to the report yet.
     batch: LogLines,
     /// When the last ones went.
-    sent: Option<Instant>,
+    sent: Instant,
 }
 
 impl Reading {
@@ -289,23 +299,34 @@ impl Reading {
             self.place.floor = self.place.floor.max(Some(self.began));
         }
         let mut reader = self.engine.read_log(&self.program.id, &query);
+        let mut due = std::pin::pin!(sleep_until(self.due()));
         loop {
             let (place, batch) = (&mut self.place, &mut self.batch);
             let waits = batch.count() > 0;
-            let due = self.sent.map_or_else(Instant::now, |sent| sent + MOMENT);
+            let asked = Instant::now();
             let more = tokio::select! {
                 biased;
-                () = sleep_until(due), if waits => Ok(true),
+                () = &mut due, if waits => Ok(true),
                 more = reader.more(|line| take(line, shown, place, batch)) => more,
             };
+            let now = Instant::now();
             let go_on = matches!(more, Ok(true));
-            if !go_on || self.batch.size() >= ENOUGH || Instant::now() >= due {
+            if !go_on || self.batch.size() >= ENOUGH || now >= self.due() {
                 self.send().await;
+                due.as_mut().reset(self.due());
+            } else if self.batch.count() >= MANY && now - asked >= CAUGHT_UP {
+                // No timer of the runtime is as short, and nothing else is to be done on this thread.
+                std::thread::sleep(GATHER);
             }
             if !more? {
                 return Ok(reader);
             }
         }
+    }
+
+    /// When the lines at hand are to go.
+    fn due(&self) -> Instant {
+        self.sent + MOMENT
     }
 
     async fn finish(&mut self, reader: LogReader, stays: impl Fn(Option<&str>) -> bool) {
@@ -318,7 +339,7 @@ impl Reading {
     async fn send(&mut self) {
         if self.batch.count() > 0 {
             self.emitter.log(&mut self.batch).await;
-            self.sent = Some(Instant::now());
+            self.sent = Instant::now();
         }
     }
 }

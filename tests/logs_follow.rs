@@ -214,8 +214,9 @@ fn reader_that_stops_reading() {
             quiet.set(if same { quiet.get() + 1 } else { 0 });
             (quiet.get() > 20).then_some(())
         });
-        let most = live.memory("VmHWM");
-        assert!(most < 15 * 1024, "{most} KiB with {follow:?}");
+        // Beside it stand the pages of the program itself, which here is one that is made for debugging.
+        let own = live.memory("RssAnon");
+        assert!(own < 8 * 1024, "{own} KiB with {follow:?}");
         live.terminate();
         live.code();
     }

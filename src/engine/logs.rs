@@ -99,13 +99,6 @@ impl LogQuery {
     /// As the engine wants it.
     fn text(&self) -> String {
         let wanted = |stream| u8::from(self.only.is_none_or(|only| only == stream));
-        let mut text = format!(
-            "stdout={}&stderr={}&follow={}&timestamps={}",
-            wanted(Stream::Stdout),
-            wanted(Stream::Stderr),
-            u8::from(self.follow),
-            u8::from(self.timestamps),
-        );
         let nanos = |time: Timestamp| {
             format!(
                 "{}.{:09}",
@@ -113,16 +106,21 @@ impl LogQuery {
                 time.subsec_nanosecond().max(0)
             )
         };
-        if let Some(tail) = self.tail {
-            text += &format!("&tail={tail}");
-        }
-        if let Some(since) = self.since {
-            text += &format!("&since={}", nanos(since));
-        }
-        if let Some(until) = self.until {
-            text += &format!("&until={}", nanos(until));
-        }
-        text
+        let always = format!(
+            "stdout={}&stderr={}&follow={}&timestamps={}",
+            wanted(Stream::Stdout),
+            wanted(Stream::Stderr),
+            u8::from(self.follow),
+            u8::from(self.timestamps),
+        );
+        let asked = [
+            Some(always),
+            self.tail.map(|tail| format!("tail={tail}")),
+            self.since.map(|since| format!("since={}", nanos(since))),
+            self.until.map(|until| format!("until={}", nanos(until))),
+        ];
+        let asked: Vec<String> = asked.into_iter().flatten().collect();
+        asked.join("&")
     }
 }
 

@@ -21,6 +21,8 @@ pub use builtin::BUILTIN;
 pub use containers::{Binding, Container, Details, shared_host_port};
 pub use identity::Identity;
 pub use images::{Image, missing_image};
+#[cfg(fuzzing)]
+pub use lines::Lines;
 pub use logs::{LogQuery, LogReader};
 pub use spec::Spec;
 pub use watch::{Exit, Watch};

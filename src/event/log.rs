@@ -110,7 +110,9 @@ mod tests {
             line(Stream::Stdout, None, b"\n"),
         ];
         let mut lines = LogLines::default();
-        pushed.iter().for_each(|line| lines.push(*line));
+        for line in pushed {
+            lines.push(line);
+        }
         assert_eq!(lines.iter().collect::<Vec<_>>(), pushed);
         assert_eq!(
             lines.runs().collect::<Vec<_>>(),

@@ -436,16 +436,20 @@ git fetch        ok  1m10s
                 fixtures::log_to(Stream::Stderr, b"oops", Some("2026-11-24T06:15:12Z")),
             ]
         };
-        for (terminal, expected) in [
-            (false, &b"\x1b[2J\xff\n"[..]),
-            (true, "\u{fffd}\n".as_bytes()),
+        for (terminal, raw, expected) in [
+            (false, false, &b"\x1b[2J\xff\n"[..]),
+            (true, false, "\u{fffd}\n".as_bytes()),
+            (true, true, b"\x1b[2J\xff\n"),
         ] {
             let (out, err) = (Shared::default(), Shared::default());
             let look = Look { terminal, ..PLAIN };
             let mut lines = Lines::new(
                 Side::new(out.clone(), look),
                 Side::new(err.clone(), look),
-                Options::default(),
+                Options {
+                    raw,
+                    ..Options::default()
+                },
             );
             for record in fixtures::records(log()) {
                 lines.show(&record, Instant::now());

@@ -40,6 +40,7 @@ pub enum Color {
 }
 
 /// What the user asked for.
+#[allow(clippy::struct_excessive_bools)] // they are flags
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// JSON lines on stdout and nothing else, on either stream.

@@ -54,8 +54,16 @@ func main() {
 }
 GO
 git add . && git -c user.name=Ada -c user.email=ada@example.com commit -qm "A printer"
+git clone -q --bare . "$dir/origin.git"
+git remote add origin "$dir/origin.git"
 "$sdp" deploy "$dir/$name" --image builtin -q
-container=$(docker ps -q --filter "label=sdp.repository=$name")
+# The same container with room for all of its log, whatever the engine's default is.
+deployed=$(docker ps -q --filter "label=sdp.repository=$name")
+image=$(docker inspect --format '{{.Image}}' "$deployed")
+docker rm -f "$deployed" >/dev/null
+container=$(docker run -d --log-driver json-file --log-opt max-size=1g --label "sdp.repository=$name" \
+  --label "sdp.path=$dir/$name" --label sdp.deployment=bench -v "$dir/$name/.sdp/build:/src:ro" \
+  "$image" "/src/app-$name")
 # All of it is in the engine's log once a time is there.
 (docker logs -f --tail 1 "$container" 2>&1 || true) | sed '/^now/q' >/dev/null
 
@@ -83,11 +91,12 @@ def run(command):
                 time.sleep(0.005)
             took = time.monotonic() - begun
             child.send_signal(signal.SIGINT)
-        _, _, usage = os.wait4(child.pid, 0)
+        _, code, usage = os.wait4(child.pid, 0)
         if "-f" not in command:
             took = time.monotonic() - begun
-        child.returncode = 0
-        assert os.fstat(out.fileno()).st_size >= 100_000_000, command
+        child.returncode = code
+        size = os.fstat(out.fileno()).st_size
+        assert size >= 100_000_000, (command, size, child.returncode)
     return took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 

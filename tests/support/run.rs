@@ -210,7 +210,7 @@ impl Live {
         run
     }
 
-    /// What the process takes of the memory, in KiB, as the kernel calls it: `VmRSS`, `VmHWM`.
+    /// What the process takes of the memory, in KiB, as the kernel calls it: `VmRSS`, `RssAnon`.
     pub fn memory(&self, what: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("it runs");
