@@ -129,7 +129,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__deploy)
-            opts="-b -e -p -v -f -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --package --workdir --tags --ldflags --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --include --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --follow --redact-logs --json --quiet --verbose --color --host --help"
+            opts="-b -e -p -v -f -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --include --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --follow --redact-logs --raw --json --quiet --verbose --color --host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -213,6 +213,10 @@ _sdp() {
                     return 0
                     ;;
                 --ldflags)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build-env)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -475,7 +479,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__logs)
-            opts="-f -n -t -q -H -h --follow --tail --since --timestamps --redact-logs --json --quiet --verbose --color --host --help"
+            opts="-f -n -t -q -H -h --follow --tail --since --until --stream --raw --timestamps --redact-logs --json --quiet --verbose --color --host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -491,6 +495,14 @@ _sdp() {
                     ;;
                 --since)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stream)
+                    COMPREPLY=($(compgen -W "stdout stderr" -- "${cur}"))
                     return 0
                     ;;
                 --color)

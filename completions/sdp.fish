@@ -91,6 +91,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave 
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s f -l follow -d 'Follow the program\'s output after the deployment, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l redact-logs -d 'Mask the values of the container\'s variables in that output, too'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l raw -d 'Let the program\'s output steer the terminal: colours, but anything else, too'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -123,12 +124,16 @@ complete -c sdp -n "__fish_sdp_using_subcommand stop" -s q -l quiet -d 'Say noth
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s n -l tail -d 'Begin with the last N lines' -r
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -l since -d 'Begin that long ago, such as 10m' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l since -d 'Begin that long ago, or at that moment: 10m, 2026-11-24T06:15:00Z' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l until -d 'End that long ago, or at that moment; with --follow, when it comes' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l stream -d 'Only one of the two streams' -r -f -a "stdout\t''
+stderr\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, until Ctrl-C'
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l raw -d 'Let the program\'s output steer the terminal: colours, but anything else, too'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s t -l timestamps -d 'Put the time before each line'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l redact-logs -d 'Mask the values of the container\'s variables'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l json -d 'Write JSON lines to standard output, and nothing else'

@@ -1,8 +1,9 @@
 //! The command line as clap sees it, and nothing else; [`crate::plan`] gives it meaning.
 #![allow(clippy::doc_markdown)] // these comments are the help's text
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, ParseIntError};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
@@ -128,6 +129,10 @@ pub struct Deploy {
     /// Mask the values of the container's variables in that output, too
     #[arg(long, requires = "follow", help_heading = "Output")]
     pub redact_logs: bool,
+
+    /// Let the program's output steer the terminal: colours, but anything else, too
+    #[arg(long, help_heading = "Output", requires = "follow")]
+    pub raw: bool,
 }
 
 #[derive(Debug, Args)]
@@ -381,17 +386,29 @@ pub struct Logs {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: String,
 
-    /// Go on with what it prints from now on, until Ctrl-C
+    /// Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
 
     /// Begin with the last N lines
-    #[arg(short = 'n', long, value_name = "N")]
-    pub tail: Option<u32>,
+    #[arg(short = 'n', long, value_name = "N|all", default_value = "all")]
+    pub tail: Tail,
 
-    /// Begin that long ago, such as 10m
-    #[arg(long, value_name = "DURATION")]
+    /// Begin that long ago, or at that moment: 10m, 2026-11-24T06:15:00Z
+    #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+
+    /// End that long ago, or at that moment; with --follow, when it comes
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+
+    /// Only one of the two streams
+    #[arg(long, value_enum, value_name = "STREAM")]
+    pub stream: Option<Stream>,
+
+    /// Let the program's output steer the terminal: colours, but anything else, too
+    #[arg(long)]
+    pub raw: bool,
 
     /// Put the time before each line
     #[arg(short, long)]
@@ -400,6 +417,27 @@ pub struct Logs {
     /// Mask the values of the container's variables
     #[arg(long)]
     pub redact_logs: bool,
+}
+
+/// How many of the last lines; `None`: all.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail(pub Option<u32>);
+
+impl FromStr for Tail {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Tail, ParseIntError> {
+        match text {
+            "all" => Ok(Tail(None)),
+            count => count.parse().map(|count| Tail(Some(count))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stream {
+    Stdout,
+    Stderr,
 }
 
 /// Show what runs, since when, and on which commit

@@ -3,12 +3,16 @@
 //! The work calls [`Emitter::emit`]; a report reads [`Record`]s at the other end of the channel and
 //! decides what they look like. Nothing here knows either side.
 
+mod log;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+
+pub use log::{LogLine, LogLines};
 
 /// A stage of a deployment, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,18 +290,6 @@ pub struct Past {
     pub elapsed_ms: u64,
 }
 
-/// A line that the deployed program printed.
-#[derive(Debug)]
-pub struct LogLine {
-    pub stream: Stream,
-    /// The bytes without the newline; not necessarily UTF-8.
-    pub bytes: Vec<u8>,
-    /// The engine's RFC 3339 timestamp, where it was asked for.
-    pub time: Option<String>,
-    /// A place in the queue, given back when the line has been written.
-    _slot: Option<OwnedSemaphorePermit>,
-}
-
 /// Everything that can happen.
 #[derive(Debug)]
 pub enum Event {
@@ -337,7 +329,7 @@ pub enum Event {
         line: String,
         hint: Option<String>,
     },
-    Log(LogLine),
+    Log(LogLines),
     /// The last event of a deployment, but for the log lines of `--follow`.
     Status(Box<Summary>),
     /// The last event of `sdp status` and `sdp logs`: there is no more.
@@ -422,21 +414,23 @@ impl Event {
 #[derive(Debug)]
 pub struct Record {
     pub deployment_id: Arc<str>,
-    /// 0, 1, 2, … without a hole.
+    /// 0, 1, 2, … without a hole; of log lines the first one's, and each has its own.
     pub seq: u64,
     /// Unix milliseconds; never goes back within a stream.
     pub at: u64,
     pub event: Event,
 }
 
-/// How many log lines may wait for the report before whoever reads them has to wait.
-const LOG_QUEUE: usize = 1024;
+/// How many bytes of log lines may wait for the report before whoever reads them has to wait.
+const LOG_QUEUE: u32 = 256 * 1024;
 
 /// The sending end of the event stream; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Emitter {
     tail: Arc<Mutex<Tail>>,
     log_slots: Arc<Semaphore>,
+    /// What its events are about; `None`: what the stream is about.
+    deployment_id: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -458,7 +452,10 @@ impl Tail {
             at,
             event,
         };
-        self.seq += 1;
+        self.seq += match &record.event {
+            Event::Log(lines) => lines.count() as u64,
+            _ => 1,
+        };
         self.records.send(record).ok();
     }
 }
@@ -476,7 +473,8 @@ impl Emitter {
                 at: 0,
                 records,
             })),
-            log_slots: Arc::new(Semaphore::new(LOG_QUEUE)),
+            log_slots: Arc::new(Semaphore::new(LOG_QUEUE as usize)),
+            deployment_id: None,
         };
         (emitter, receiver)
     }
@@ -487,7 +485,7 @@ impl Emitter {
         // The clock may be set back.
         tail.at = tail.at.max(unix_millis());
         let at = tail.at;
-        match &tail.deployment_id {
+        match self.deployment_id.as_ref().or(tail.deployment_id.as_ref()) {
             Some(id) => {
                 let id = Arc::clone(id);
                 tail.send(id, at, event);
@@ -509,15 +507,20 @@ impl Emitter {
         }
     }
 
-    /// Sends a line of the program's, once the report has room for it.
-    pub async fn log(&self, stream: Stream, bytes: Vec<u8>, time: Option<String>) {
-        let slot = Arc::clone(&self.log_slots).acquire_owned().await.ok();
-        self.emit(Event::Log(LogLine {
-            stream,
-            bytes,
-            time,
-            _slot: slot,
-        }));
+    /// Sends lines of the program's, once the report has room for them, and leaves none behind.
+    pub async fn log(&self, lines: &mut LogLines) {
+        let size = u32::try_from(lines.size()).unwrap_or(LOG_QUEUE);
+        let slots = Arc::clone(&self.log_slots);
+        lines.slot = slots.acquire_many_owned(size.min(LOG_QUEUE)).await.ok();
+        self.emit(Event::Log(std::mem::take(lines)));
+    }
+
+    /// The same stream, for lines of another deployment's.
+    pub fn of(&self, deployment_id: &str) -> Emitter {
+        Emitter {
+            deployment_id: Some(deployment_id.into()),
+            ..self.clone()
+        }
     }
 
     /// Sends a warning that belongs to no stage.

@@ -27,6 +27,8 @@ pub enum Code {
     EngineDenied,
     /// The engine answered with an error that has no code of its own.
     EngineError,
+    /// The container's log driver keeps nothing that could be read.
+    LogUnreadable,
     /// The image is neither there nor to be had.
     ImageMissing,
     /// There is no `go` to run.
@@ -113,8 +115,10 @@ impl Code {
         Code::EngineUnreachable,
         Code::EngineDenied,
         Code::EngineError,
+        Code::LogUnreadable,
         Code::ImageMissing,
         Code::GoMissing,
+        Code::GoTooOld,
         Code::RemoteUnreachable,
         Code::RemoteTimeout,
         Code::RemoteDenied,
@@ -127,6 +131,8 @@ impl Code {
         Code::UntrackedInTheWay,
         Code::BranchDiverged,
         Code::GitLocked,
+        Code::GitUnfinished,
+        Code::LfsPointer,
         Code::GitFailed,
         Code::NoMainPackage,
         Code::SeveralMainPackages,
@@ -157,6 +163,7 @@ impl Code {
             Code::EngineUnreachable => "engine_unreachable",
             Code::EngineDenied => "engine_denied",
             Code::EngineError => "engine_error",
+            Code::LogUnreadable => "log_unreadable",
             Code::ImageMissing => "image_missing",
             Code::GoMissing => "go_missing",
             Code::GoTooOld => "go_too_old",
@@ -201,6 +208,7 @@ impl Code {
             Code::Usage | Code::NotACheckout | Code::NotDeployed | Code::NoRelease => 2,
             Code::EngineUnreachable
             | Code::EngineDenied
+            | Code::LogUnreadable
             | Code::ImageMissing
             | Code::GoMissing
             | Code::GoTooOld => 3,

@@ -51,7 +51,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 
 use cli::{Cli, Command, Global};
-use engine::{Engine, LogOptions};
+use engine::Engine;
 use event::{Emitter, Event};
 use failure::{Code, Failure, Result};
 use git::Git;
@@ -123,6 +123,7 @@ fn options(global: &Global, verbose: bool) -> report::Options {
         json: global.json,
         quiet: global.quiet,
         verbose,
+        raw: false,
         color: match global.color {
             cli::Color::Auto => report::Color::Auto,
             cli::Color::Always => report::Color::Always,
@@ -270,16 +271,24 @@ async fn deploy(
         .secrets()
         .chain(stored.as_deref().map(|secret| ("password", secret)));
     let redactor = Redactor::new(secrets).with_logs(flags.redact_logs);
+    let options = report::Options {
+        raw: flags.raw,
+        ..options
+    };
     let session = Session::new(Some(&plan.id), options, redactor);
     let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
     if let (true, Some(container)) = (plan.follow, &deployed.container) {
-        let options = LogOptions {
+        let request = logs::Request {
             follow: true,
-            ..LogOptions::default()
+            ..logs::Request::default()
+        };
+        let program = logs::Program {
+            id: container.clone(),
+            service: None,
         };
         let followed = match Engine::connect(host) {
             Ok(engine) => {
-                let logs = logs::logs(&engine, container, options, &session.emitter, interrupt);
+                let logs = logs::logs(&engine, program, request, &session.emitter, interrupt);
                 panics::caught(logs).await
             }
             Err(failure) => Err(failure),
@@ -300,11 +309,21 @@ async fn logs(
     interrupt: &Interrupt,
 ) -> u8 {
     let found = async {
-        let since = flags
-            .since
-            .as_deref()
-            .map(|since| plan::duration("--since", since))
-            .transpose()?;
+        let moment = |flag, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| plan::moment(flag, text)).transpose()
+        };
+        let request = logs::Request {
+            follow: flags.follow,
+            tail: flags.tail.0,
+            since: moment("--since", &flags.since)?,
+            until: moment("--until", &flags.until)?,
+            timestamps: flags.timestamps,
+            only: flags.stream.map(|stream| match stream {
+                cli::Stream::Stdout => event::Stream::Stdout,
+                cli::Stream::Stderr => event::Stream::Stderr,
+            }),
+        };
         let repository = Repository::resolve(&flags.repo)?;
         let (engine, containers) = containers(host, Some(&repository)).await?;
         let chosen = logs::choose(&containers, &repository.name)?.clone();
@@ -313,16 +332,13 @@ async fn logs(
         } else {
             Vec::new()
         };
-        let options = LogOptions {
-            follow: flags.follow,
-            tail: flags.tail,
-            since,
-            timestamps: flags.timestamps,
-            after: None,
-        };
-        Ok((engine, chosen, secrets, options))
+        Ok((engine, chosen, secrets, request))
     };
-    let (engine, chosen, secrets, wanted) = match interrupt.or(panics::caught(found)).await {
+    let options = report::Options {
+        raw: flags.raw,
+        ..options
+    };
+    let (engine, chosen, secrets, request) = match interrupt.or(panics::caught(found)).await {
         Ok(found) => found,
         Err(failure) => {
             let session = Session::new(None, options, Redactor::default());
@@ -332,10 +348,14 @@ async fn logs(
     let id = chosen
         .identity
         .as_ref()
-        .map(|identity| identity.deployment.as_str());
+        .map(|identity| identity.deployment.clone());
     let redactor = redactor(&secrets).with_logs(flags.redact_logs);
-    let session = Session::new(id, options, redactor);
-    let logs = logs::logs(&engine, &chosen.id, wanted, &session.emitter, interrupt);
+    let session = Session::new(id.as_deref(), options, redactor);
+    let program = logs::Program {
+        id: chosen.id,
+        service: chosen.identity,
+    };
+    let logs = logs::logs(&engine, program, request, &session.emitter, interrupt);
     let result = panics::caught(logs).await.map(|()| Event::Answered);
     session.end(result, interrupt).await
 }

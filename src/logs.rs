@@ -1,80 +1,358 @@
 //! `sdp logs`, and the end of `sdp deploy --follow`: what a container prints.
+//!
+//! Following goes on over restarts of the container and of the engine, and from a container to the one
+//! that takes its place. The engine ends the log whenever the process ends, so each time it is asked
+//! for the rest once more, and then for what comes after: [`place`] knows what has been seen.
 
+mod place;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::engine::{Container, Engine, LogOptions};
-use crate::event::Emitter;
-use crate::failure::{Failure, Result};
+use crate::engine::{Container, Details, Engine, Identity, LogQuery, LogReader};
+use crate::event::{Emitter, LogLine, LogLines, Stream};
+use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::release;
+use place::Place;
 
-/// How often a container between two attempts is looked at.
+/// How often a container between two attempts, or the place of one that has gone, is looked at.
 const RESTART: Duration = Duration::from_millis(100);
 
-/// Sends a container's lines to the report. Following goes on over restarts, until Ctrl-C or until
-/// the program has ended for good; neither is an error.
+/// How often an engine that is away is asked whether it is back.
+const AWAY: Duration = Duration::from_millis(500);
+
+/// How long an engine that goes away may leave a question without an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lines go to the report together: when a moment has passed since the last ones went, or so many
+/// bytes are there.
+const MOMENT: Duration = Duration::from_millis(1);
+const ENOUGH: usize = 64 * 1024;
+
+/// Whoever waits for each line of a flood is woken for each, which costs more than the line, on both sides.
+/// So where so many lines have just come, and the next one was waited for this long, some may gather.
+const MANY: usize = 8;
+const CAUGHT_UP: Duration = Duration::from_micros(2);
+const GATHER: Duration = Duration::from_micros(200);
+
+/// Which lines are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Until Ctrl-C, `until`, or the program has ended for good.
+    pub follow: bool,
+    /// Only the last so many of those there are.
+    pub tail: Option<u32>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Show the engine's times.
+    pub timestamps: bool,
+    /// Only one of the two streams.
+    pub only: Option<Stream>,
+}
+
+/// A container whose program prints.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The container's id.
+    pub id: String,
+    /// The service whose next container is followed in its turn; `None`: this container only.
+    pub service: Option<Identity>,
+}
+
+/// Sends a container's lines to the report. Neither Ctrl-C nor the program's end is an error.
 ///
 /// # Errors
-/// Those of any call to the engine.
+/// `log_unreadable`, and those of any call to the engine.
 pub async fn logs(
     engine: &Engine,
-    container: &str,
-    mut options: LogOptions,
+    program: Program,
+    request: Request,
     emitter: &Emitter,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let shown = options.timestamps;
-    // Where to go on after a restart is known from the last line's time.
-    options.timestamps |= options.follow;
-    loop {
-        let mut last = None;
-        let mut lines = std::pin::pin!(engine.logs(container, &options));
-        loop {
-            let line = tokio::select! {
-                biased;
-                _ = interrupt.cancelled() => return Ok(()),
-                line = lines.next() => line,
-            };
-            let Some(line) = line.transpose()? else { break };
-            let time = line.time.clone().filter(|_| shown);
-            last = line.time;
-            tokio::select! {
-                biased;
-                _ = interrupt.cancelled() => return Ok(()),
-                () = emitter.log(line.source, line.bytes, time) => {}
+    let mut reading = Reading {
+        engine: if request.follow {
+            engine.impatient(PATIENCE)
+        } else {
+            engine.clone()
+        },
+        began: Timestamp::now(),
+        tail: request.tail,
+        program,
+        tty: false,
+        emitter: emitter.clone(),
+        place: Place::beginning(request.since),
+        others: HashMap::new(),
+        batch: LogLines::default(),
+        sent: Instant::now(),
+        request,
+    };
+    tokio::select! {
+        biased;
+        _ = interrupt.cancelled() => Ok(()),
+        result = reading.run() => result,
+    }
+}
+
+/// A log that is being read. What has been read is kept here, not in the futures that read it: they
+/// may be dropped at any point.
+struct Reading {
+    engine: Engine,
+    request: Request,
+    began: Timestamp,
+    /// Of the first reading only.
+    tail: Option<u32>,
+    program: Program,
+    tty: bool,
+    /// Tells of the program's deployment.
+    emitter: Emitter,
+    place: Place,
+    /// The places of containers that were followed before.
+    others: HashMap<String, Place>,
+    /// The lines that have not gone to the report yet.
+    batch: LogLines,
+    /// When the last ones went.
+    sent: Instant,
+}
+
+impl Reading {
+    async fn run(&mut self) -> Result<()> {
+        let found = self.engine.inspect(&self.program.id).await?;
+        let found = found.ok_or_else(|| Failure::not_deployed(&self.program.id))?;
+        self.tty = found.tty;
+        match (self.request.follow, self.request.until) {
+            (false, _) => self.read_all().await,
+            (true, None) => self.follow().await,
+            (true, Some(until)) => {
+                let left = until.duration_since(Timestamp::now());
+                let left = Duration::try_from(left).unwrap_or_default();
+                match timeout_at(Instant::now() + left, self.follow()).await {
+                    Ok(result) => result,
+                    Err(_) => self.read_all().await,
+                }
             }
         }
-        if !options.follow {
-            return Ok(());
-        }
-        if let Some(last) = last {
-            options.after = Some(last);
-            options.tail = None;
-        }
+    }
+
+    /// Reads what there is, a line that is still without its newline included.
+    async fn read_all(&mut self) -> Result<()> {
+        let reader = self.read(false).await?;
+        self.finish(reader, |_| false).await;
+        Ok(())
+    }
+
+    async fn follow(&mut self) -> Result<()> {
         loop {
-            match engine.inspect(container).await? {
-                Some(details) if details.running => break,
-                Some(details) if details.restarting => {
-                    tokio::select! {
-                        _ = interrupt.cancelled() => return Ok(()),
-                        () = tokio::time::sleep(RESTART) => {}
-                    }
-                }
-                Some(details) => {
-                    emitter.warn(
-                        format!("the program ended with exit code {}", details.exit_code),
-                        None,
-                    );
-                    return Ok(());
-                }
+            let exit_code = self.follow_program().await?;
+            match self.successor().await? {
+                Some(next) if next.id == self.program.id => {}
+                Some(next) => self.turn_to(next).await?,
                 None => {
-                    emitter.warn("the container was removed", None);
+                    let line = match exit_code {
+                        Some(code) => format!("the program ended with exit code {code}"),
+                        None => "the container was removed".to_owned(),
+                    };
+                    self.emitter.warn(line, None);
                     return Ok(());
                 }
             }
         }
     }
+
+    /// Follows a container until the engine will not start it again; its exit code, or `None` if it
+    /// was removed.
+    async fn follow_program(&mut self) -> Result<Option<i64>> {
+        loop {
+            let ended = match self.read(true).await {
+                Ok(_) => self.read(false).await,
+                failed => failed,
+            };
+            let mut found = self.inspect().await?;
+            let broken = match ended {
+                Ok(reader) => {
+                    // What a program that runs again has begun to print is read again as a whole.
+                    let again = found.as_ref().filter(|found| found.running);
+                    let again = again.map(|found| found.started_at.clone());
+                    let stays = |time: Option<&str>| {
+                        let (time, start) = (moment(time), moment(again.as_deref()));
+                        start.is_some() && time >= start
+                    };
+                    self.finish(reader, stays).await;
+                    false
+                }
+                Err(failure) if found.is_some() && failure.code != Code::EngineUnreachable => {
+                    return Err(failure);
+                }
+                Err(_) => true,
+            };
+            sleep(RESTART).await;
+            while let Some(true) = found.as_ref().map(|found| found.restarting) {
+                sleep(RESTART).await;
+                found = self.inspect().await?;
+            }
+            match found {
+                None => return Ok(None),
+                Some(found) if !found.running && !broken => return Ok(Some(found.exit_code)),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The container that has taken the ended one's place, once nobody is at work on the service any more
+    /// or it runs.
+    async fn successor(&self) -> Result<Option<Container>> {
+        let Some(service) = &self.program.service else {
+            return Ok(None);
+        };
+        loop {
+            let at_work = release::is_locked(&service.path);
+            let containers = self
+                .patiently(async || self.engine.containers().await)
+                .await?;
+            let next = containers.into_iter().find(|container| {
+                let fits = |other: &Identity| {
+                    (&other.repository, &other.path) == (&service.repository, &service.path)
+                        && !other.canary
+                };
+                container.running && container.identity.as_ref().is_some_and(fits)
+            });
+            if next.is_some() || !at_work {
+                return Ok(next);
+            }
+            sleep(RESTART).await;
+        }
+    }
+
+    /// Goes on with another container, from its first line on; one that was there before, from its
+    /// start on.
+    async fn turn_to(&mut self, next: Container) -> Result<()> {
+        let Some(found) = self
+            .patiently(async || self.engine.inspect(&next.id).await)
+            .await?
+        else {
+            return Ok(());
+        };
+        let place = self.others.remove(&next.id).unwrap_or_else(|| {
+            let is_new = i128::from(next.created) >= self.began.as_nanosecond();
+            let start = moment(Some(&found.started_at));
+            Place::beginning(start.filter(|_| !is_new).or(self.request.since))
+        });
+        let left = std::mem::replace(&mut self.place, place);
+        self.others
+            .insert(std::mem::take(&mut self.program.id), left);
+        if let Some(identity) = &next.identity {
+            self.emitter = self.emitter.of(&identity.deployment);
+        }
+        self.emitter
+            .warn(format!("`{}` has taken over", next.name), None);
+        self.tty = found.tty;
+        self.program = Program {
+            id: next.id,
+            service: next.identity,
+        };
+        Ok(())
+    }
+
+    /// Describes the container; waits for an engine that is away.
+    async fn inspect(&self) -> Result<Option<Details>> {
+        self.patiently(async || self.engine.inspect(&self.program.id).await)
+            .await
+    }
+
+    /// Asks the engine until it answers.
+    async fn patiently<T>(&self, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+        let mut told = false;
+        loop {
+            match ask().await {
+                Err(failure) if failure.code == Code::EngineUnreachable => {
+                    if !told {
+                        let line = format!("waiting for the engine: {failure}");
+                        self.emitter.warn(line, failure.hint);
+                        told = true;
+                    }
+                }
+                answered => return answered,
+            }
+            sleep(AWAY).await;
+        }
+    }
+
+    /// Reads on from where reading ended, until the engine has no more.
+    async fn read(&mut self, follow: bool) -> Result<LogReader> {
+        let shown = self.request.timestamps;
+        let mut query = LogQuery {
+            follow,
+            tail: None,
+            since: self.place.resume(),
+            until: self.request.until,
+            // Where to go on is known from the last line's time.
+            timestamps: shown || self.request.follow,
+            only: self.request.only,
+            tty: self.tty,
+        };
+        if let Some(tail) = self.tail.take() {
+            query.tail = Some(tail);
+            self.place.floor = self.place.floor.max(Some(self.began));
+        }
+        let mut reader = self.engine.read_log(&self.program.id, &query);
+        let mut due = std::pin::pin!(sleep_until(self.due()));
+        loop {
+            let (place, batch) = (&mut self.place, &mut self.batch);
+            let waits = batch.count() > 0;
+            let asked = Instant::now();
+            let more = tokio::select! {
+                biased;
+                () = &mut due, if waits => Ok(true),
+                more = reader.more(|line| take(line, shown, place, batch)) => more,
+            };
+            let now = Instant::now();
+            let go_on = matches!(more, Ok(true));
+            if !go_on || self.batch.size() >= ENOUGH || now >= self.due() {
+                self.send().await;
+                due.as_mut().reset(self.due());
+            } else if self.batch.count() >= MANY && now - asked >= CAUGHT_UP {
+                // No timer of the runtime is as short, and nothing else is to be done on this thread.
+                std::thread::sleep(GATHER);
+            }
+            if !more? {
+                return Ok(reader);
+            }
+        }
+    }
+
+    /// When the lines at hand are to go.
+    fn due(&self) -> Instant {
+        self.sent + MOMENT
+    }
+
+    async fn finish(&mut self, reader: LogReader, stays: impl Fn(Option<&str>) -> bool) {
+        let (place, batch) = (&mut self.place, &mut self.batch);
+        let shown = self.request.timestamps;
+        reader.finish(stays, |line| take(line, shown, place, batch));
+        self.send().await;
+    }
+
+    async fn send(&mut self) {
+        if self.batch.count() > 0 {
+            self.emitter.log(&mut self.batch).await;
+            self.sent = Instant::now();
+        }
+    }
+}
+
+fn take(mut line: LogLine<'_>, shown: bool, place: &mut Place, batch: &mut LogLines) {
+    if place.is_new(&line) {
+        line.time = line.time.filter(|_| shown);
+        batch.push(line);
+    }
+}
+
+fn moment(time: Option<&str>) -> Option<Timestamp> {
+    time.and_then(|time| time.parse().ok())
 }
 
 /// The container whose log a repository's name stands for: the one that runs, else the newest.

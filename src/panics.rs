@@ -26,8 +26,9 @@ pub fn hush() {
 /// # Errors
 /// Those of the work, and `internal`.
 pub async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // What the work has touched is only looked at to tell how it ended.
-    let result = AssertUnwindSafe(work).catch_unwind().await;
+    // What the work has touched is only looked at to tell how it ended. On the heap, as it is large:
+    // each function that it is handed through would have it on the stack again.
+    let result = AssertUnwindSafe(Box::pin(work)).catch_unwind().await;
     result.unwrap_or_else(|payload| Err(failure(payload.as_ref())))
 }
 

@@ -23,6 +23,7 @@ mod kill;
 mod killed;
 mod lfs;
 mod logs;
+mod logs_follow;
 mod manage;
 mod not_ready;
 mod pipes;

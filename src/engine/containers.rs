@@ -61,6 +61,8 @@ pub struct Details {
     pub address: Option<IpAddr>,
     /// It shares the host's network: its ports are the host's.
     pub host_network: bool,
+    /// It has a terminal.
+    pub tty: bool,
     /// Of its first process, as the engine's host counts.
     pub pid: Option<i64>,
     pub running: bool,
@@ -305,6 +307,7 @@ impl Engine {
             });
         let config = found.host_config.unwrap_or_default();
         Ok(Some(Details {
+            tty: found.config.and_then(|config| config.tty) == Some(true),
             address,
             host_network: config.network_mode.as_deref() == Some("host"),
             publish: config

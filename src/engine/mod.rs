@@ -8,6 +8,7 @@ mod containers;
 mod error;
 mod identity;
 mod images;
+mod lines;
 mod logs;
 mod spec;
 mod watch;
@@ -20,7 +21,7 @@ pub use builtin::BUILTIN;
 pub use containers::{Binding, Container, Details, shared_host_port};
 pub use identity::Identity;
 pub use images::{Image, missing_image};
-pub use logs::LogOptions;
+pub use logs::{LogQuery, LogReader};
 pub use spec::Spec;
 pub use watch::{Exit, Watch};
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Publish, Volume, Warning};
 use crate::cli;
 use crate::credentials::Credentials;
@@ -119,6 +121,23 @@ pub fn duration(flag: &str, text: &str) -> Result<Duration> {
                 format!("`{flag} 30s`, `{flag} 5m`"),
             )
         })
+}
+
+/// A moment: that long ago, or an RFC 3339 timestamp.
+///
+/// # Errors
+/// `usage`.
+pub fn moment(flag: &str, text: &str) -> Result<Timestamp> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    let ago = duration(flag, text).map_err(|_| {
+        usage(
+            format!("`{flag} {text}` is neither a duration nor a moment"),
+            format!("`{flag} 10m`, `{flag} 2026-11-24T06:15:00Z`"),
+        )
+    })?;
+    Ok(Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::MIN))
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String)> {

@@ -9,11 +9,11 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use arguments::duration;
 use arguments::{
     build_variables, checked_name, credentials, each, exposed_files, health_path, include, inside,
     label, revision, usage, variables,
 };
+pub use arguments::{duration, moment};
 
 use crate::cli;
 pub use crate::cli::{Mount, Pull};

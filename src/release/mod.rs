@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use procfs::{Current as _, LockType};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -50,6 +51,22 @@ pub struct Underway {
     /// It was told to be a failure: it is to be taken back, whatever it looks like by now.
     #[serde(default)]
     pub failed: bool,
+}
+
+/// Whether somebody holds a checkout's lock, without touching it: whoever tries it for a moment only may
+/// still turn a deployment away.
+pub fn is_locked(checkout: &Path) -> bool {
+    let Ok(lock) = fs::metadata(checkout.join(DIRECTORY).join("lock")) else {
+        return false;
+    };
+    let device = (rustix::fs::major(lock.dev()), rustix::fs::minor(lock.dev()));
+    procfs::Locks::current().is_ok_and(|locks| {
+        locks.0.iter().any(|held| {
+            held.inode == lock.ino()
+                && (held.devmaj, held.devmin) == device
+                && held.lock_type == LockType::FLock
+        })
+    })
 }
 
 /// Who holds the lock; for whoever meets it.

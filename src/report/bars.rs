@@ -108,6 +108,7 @@ pub struct Bars<W> {
     screen: Screen<W>,
     look: Look,
     verbose: bool,
+    raw: bool,
     course: Course,
     table: Table,
     bar: ProgressBar,
@@ -137,6 +138,7 @@ impl<W: Write + Send + 'static> Bars<W> {
             screen: screen(sink),
             look,
             verbose: options.verbose,
+            raw: options.raw,
             course: Course::default(),
             table: Table::default(),
             bar,
@@ -336,19 +338,23 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 self.print(&format!("{text}\n"), now);
             }
             // These come when no stage runs any more: there is no line to take care of.
-            Event::Log(line) => match line.stream {
-                Stream::Stdout => {
-                    self.screen.sink().send(now);
-                    words::log(&mut self.out, line, true);
-                    self.out.send_soon(now);
+            Event::Log(lines) => {
+                for (stream, text) in lines.runs() {
+                    match stream {
+                        Stream::Stdout => {
+                            self.screen.sink().send(now);
+                            words::log(&mut self.out, text, !self.raw);
+                            self.out.send_soon(now);
+                        }
+                        Stream::Stderr => {
+                            self.out.send(now);
+                            let mut sink = self.screen.sink();
+                            words::log(&mut *sink, text, !self.raw);
+                            sink.send_soon(now);
+                        }
+                    }
                 }
-                Stream::Stderr => {
-                    self.out.send(now);
-                    let mut sink = self.screen.sink();
-                    words::log(&mut *sink, line, true);
-                    sink.send_soon(now);
-                }
-            },
+            }
         }
     }
 

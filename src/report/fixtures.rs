@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::event::{
-    Amount, Commit, Emitter, Event, Outcome, Problem, Record, Running, Stage, State, Stream,
-    Summary, Took, Unit,
+    Amount, Commit, Emitter, Event, LogLine, LogLines, Outcome, Problem, Record, Running, Stage,
+    State, Stream, Summary, Took, Unit,
 };
 
 pub const ID: &str = "20261124-061512-3f9c";
@@ -102,10 +102,16 @@ pub fn log(bytes: &[u8]) -> Event {
 
 pub fn log_to(stream: Stream, bytes: &[u8], time: Option<&str>) -> Event {
     let (emitter, receiver) = Emitter::new(Some(ID));
+    let mut lines = LogLines::default();
+    lines.push(LogLine {
+        stream,
+        time,
+        bytes,
+    });
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()
-        .block_on(emitter.log(stream, bytes.to_vec(), time.map(str::to_owned)));
+        .block_on(emitter.log(&mut lines));
     receiver.recv().unwrap().event
 }
 

@@ -22,6 +22,16 @@ impl<W: Write> Json<W> {
             stage: None,
         }
     }
+
+    fn write<'a>(&mut self, mut line: LineV1<'a>, record: &'a Record) {
+        (line.v, line.at) = (VERSION, record.at);
+        if line.deployment_id.is_empty() {
+            line.deployment_id = &record.deployment_id;
+        }
+        // Neither can fail: all keys are strings, and a sink takes everything.
+        serde_json::to_writer(&mut self.out, &line).ok();
+        self.out.write_all(b"\n").ok();
+    }
 }
 
 /// What a line says about a stage, but for its text.
@@ -91,13 +101,6 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
             stage: stage.map(Stage::name),
             line: line.into(),
             hint: hint.as_deref(),
-            ..LineV1::default()
-        },
-        Event::Log(log) => LineV1 {
-            kind: "log",
-            line: String::from_utf8_lossy(&log.bytes),
-            stream: Some(log.stream.name()),
-            time: log.time.as_deref(),
             ..LineV1::default()
         },
         Event::Status(summary) => LineV1 {
@@ -224,18 +227,24 @@ impl<W: Write> Show for Json<W> {
             Event::Started(stage) | Event::Failed { stage, .. } => self.stage = Some(stage),
             _ => {}
         }
+        if let Event::Log(lines) = &record.event {
+            for (seq, log) in (record.seq..).zip(lines.iter()) {
+                let line = LineV1 {
+                    seq,
+                    kind: "log",
+                    line: String::from_utf8_lossy(log.bytes),
+                    stream: Some(log.stream.name()),
+                    time: log.time,
+                    ..LineV1::default()
+                };
+                self.write(line, record);
+            }
+            return self.out.send_soon(now);
+        }
         let mut line = line(&record.event, self.stage);
-        (line.v, line.seq, line.at) = (VERSION, record.seq, record.at);
-        if line.deployment_id.is_empty() {
-            line.deployment_id = &record.deployment_id;
-        }
-        // Neither can fail: all keys are strings, and a sink takes everything.
-        serde_json::to_writer(&mut self.out, &line).ok();
-        self.out.write_all(b"\n").ok();
-        match record.event {
-            Event::Log(_) => self.out.send_soon(now),
-            _ => self.out.send(now),
-        }
+        line.seq = record.seq;
+        self.write(line, record);
+        self.out.send(now);
     }
 
     fn deadline(&self) -> Option<Instant> {

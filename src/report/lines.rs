@@ -10,7 +10,7 @@ use super::style::{Tone, clean, duration};
 use super::table::Table;
 use super::words::{self, Course, End, Look};
 use super::{Options, Show};
-use crate::event::{Event, LogLine, Record, Stage, State, Stream};
+use crate::event::{Event, Record, Stage, State, Stream};
 
 /// How long a stage may run without a word: the log of a CI job must not look stuck.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -44,6 +44,7 @@ pub struct Lines<W> {
     github: bool,
     /// A group of lines has been begun in it.
     in_group: bool,
+    raw: bool,
     course: Course,
     table: Table,
     /// When the running stage is heard of next.
@@ -59,6 +60,7 @@ impl<W: Write> Lines<W> {
             verbose: options.verbose,
             github: false,
             in_group: false,
+            raw: options.raw,
             course: Course::default(),
             table: Table::default(),
             notice: None,
@@ -118,13 +120,20 @@ impl<W: Write> Lines<W> {
         }
     }
 
-    fn log(&mut self, line: &LogLine, now: Instant) {
-        let is_command = self.github && github::commands(&line.bytes);
-        let side = self.side(line.stream, now);
-        if is_command {
-            side.sink.write_all(github::DISARM.as_bytes()).ok();
+    /// Lines of the program's, all of one stream.
+    fn log(&mut self, stream: Stream, text: &[u8], now: Instant) {
+        let (raw, github) = (self.raw, self.github);
+        let side = self.side(stream, now);
+        if github {
+            for line in text.split_inclusive(|byte| *byte == b'\n') {
+                if github::commands(line) {
+                    side.sink.write_all(github::DISARM.as_bytes()).ok();
+                }
+                side.sink.write_all(line).ok();
+            }
+        } else {
+            words::log(&mut side.sink, text, side.look.terminal && !raw);
         }
-        words::log(&mut side.sink, line, side.look.terminal);
         side.sink.send_soon(now);
     }
 
@@ -214,8 +223,10 @@ impl<W: Write> Show for Lines<W> {
                 let text = words::warning(*stage, line, hint.as_deref(), self.err.look);
                 self.print(Stream::Stderr, &text, now);
             }
-            Event::Log(line) => {
-                self.log(line, now);
+            Event::Log(lines) => {
+                for (stream, text) in lines.runs() {
+                    self.log(stream, text, now);
+                }
             }
             Event::Status(summary) => {
                 self.notice = None;
@@ -501,16 +512,20 @@ git fetch        ok  1m10s
                 fixtures::log_to(Stream::Stderr, b"oops", Some("2026-11-24T06:15:12Z")),
             ]
         };
-        for (terminal, expected) in [
-            (false, &b"\x1b[2J\xff\n"[..]),
-            (true, "\u{fffd}\n".as_bytes()),
+        for (terminal, raw, expected) in [
+            (false, false, &b"\x1b[2J\xff\n"[..]),
+            (true, false, "\u{fffd}\n".as_bytes()),
+            (true, true, b"\x1b[2J\xff\n"),
         ] {
             let (out, err) = (Shared::default(), Shared::default());
             let look = Look { terminal, ..PLAIN };
             let mut lines = Lines::new(
                 Side::new(out.clone(), look),
                 Side::new(err.clone(), look),
-                Options::default(),
+                Options {
+                    raw,
+                    ..Options::default()
+                },
             );
             for record in fixtures::records(log()) {
                 lines.show(&record, Instant::now());

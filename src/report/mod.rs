@@ -42,6 +42,7 @@ pub enum Color {
 }
 
 /// What the user asked for.
+#[allow(clippy::struct_excessive_bools)] // they are flags
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// JSON lines on stdout and nothing else, on either stream.
@@ -50,6 +51,8 @@ pub struct Options {
     pub quiet: bool,
     /// Also the start of each stage and every remark.
     pub verbose: bool,
+    /// The program's log goes to a terminal as it is, escapes and all.
+    pub raw: bool,
     pub color: Color,
 }
 
@@ -127,10 +130,12 @@ impl Gate {
                 self.redactor.scrub_line(lines, line);
             }
             Event::Log(log) if self.redactor.wants_logs() => {
-                let lines = &mut self.program[log.stream as usize];
-                let mut line = String::from_utf8_lossy(&log.bytes).into_owned();
-                self.redactor.scrub_line(lines, &mut line);
-                log.bytes = line.into_bytes();
+                log.rewrite(|log| {
+                    let lines = &mut self.program[log.stream as usize];
+                    let mut line = String::from_utf8_lossy(log.bytes).into_owned();
+                    self.redactor.scrub_line(lines, &mut line);
+                    line.into_bytes()
+                });
             }
             Event::Started(_) => self.tool = Default::default(),
             event => event.for_each_text(|lines| self.redactor.scrub_lines(lines)),

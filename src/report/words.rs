@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::style::{self, Paint, Tone, clean, duration, fit};
-use crate::event::{Amount, Event, LogLine, Outcome, Problem, Stage, State, Summary};
+use crate::event::{Amount, Event, Outcome, Problem, Stage, State, Summary};
 use crate::failure::Code;
 use crate::units::size;
 
@@ -140,19 +140,17 @@ pub fn warning(stage: Option<Stage>, line: &str, hint: Option<&str>, look: Look)
     text
 }
 
-/// A line of the program's log, as bytes: as they are, or harmless on a terminal.
-pub fn log(to: &mut impl Write, line: &LogLine, terminal: bool) {
-    let mut write = |bytes: &[u8]| to.write_all(bytes).ok();
-    if let Some(time) = &line.time {
-        write(time.as_bytes());
-        write(b" ");
+/// Lines of the program's log, as bytes: as they are, or harmless on a terminal.
+pub fn log(to: &mut impl Write, text: &[u8], harmless: bool) {
+    if !harmless {
+        to.write_all(text).ok();
+        return;
     }
-    if terminal {
-        write(style::clean_bytes(&line.bytes).as_bytes());
-    } else {
-        write(&line.bytes);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        to.write_all(style::clean_bytes(line).as_bytes()).ok();
+        to.write_all(b"\n").ok();
     }
-    write(b"\n");
 }
 
 /// The last lines of a deployment that went well, none wider than `width`.

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig, PortBinding};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig, PortBinding,
+};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
     LogsOptionsBuilder, RemoveContainerOptions, RemoveContainerOptionsBuilder,
@@ -189,6 +191,38 @@ pub fn logs(docker: &Docker, container: &str) -> String {
     pieces.iter().map(ToString::to_string).collect()
 }
 
+/// Starts a container that looks like one of sdp's for a checkout, and runs a shell script.
+pub fn start_printer(
+    docker: &Docker,
+    host: &str,
+    checkout: &str,
+    tty: bool,
+    driver: &str,
+    script: &str,
+) {
+    let name = format!("sdp-{host}-printer");
+    let label = |key: &str, value: &str| (format!("sdp.{key}"), value.to_owned());
+    let body = ContainerCreateBody {
+        image: Some(BASE.to_owned()),
+        cmd: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
+        tty: Some(tty),
+        labels: Some(HashMap::from([
+            label("repository", host),
+            label("path", checkout),
+            label("deployment", "printer"),
+        ])),
+        host_config: Some(HostConfig {
+            log_config: Some(HostConfigLogConfig {
+                typ: Some(driver.to_owned()),
+                config: None,
+            }),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    create_and_start(docker, &name, body);
+}
+
 /// Starts a container that is none of sdp's and holds a port of 127.0.0.1.
 pub fn start_stranger(docker: &Docker, host: &str, port: u16) -> String {
     let name = format!("stranger-{host}");
@@ -206,16 +240,20 @@ pub fn start_stranger(docker: &Docker, host: &str, port: u16) -> String {
         }),
         ..ContainerCreateBody::default()
     };
-    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    create_and_start(docker, &name, body);
+    name
+}
+
+fn create_and_start(docker: &Docker, name: &str, body: ContainerCreateBody) {
+    let options = CreateContainerOptionsBuilder::new().name(name).build();
     block_on(async {
         docker
             .create_container(Some(options), body)
             .await
             .expect("create a container");
         docker
-            .start_container(&name, None::<StartContainerOptions>)
+            .start_container(name, None::<StartContainerOptions>)
             .await
             .expect("start a container");
     });
-    name
 }

@@ -173,8 +173,8 @@ pub fn check(events: &[Event], code: i32) {
         let of_the_run = event.deployment_id == events[events.len() - 1].deployment_id;
         assert!(tells_of_another || of_the_run, "another id: {event:?}");
         assert!(
-            status.is_none() || event.kind == Kind::Log,
-            "only the program's log may follow the status: {event:?}"
+            status.is_none() || matches!(event.kind, Kind::Log | Kind::Warning),
+            "only the program's log, and what happens to it, may follow the status: {event:?}"
         );
         match event.kind {
             Kind::Progress => {

@@ -353,6 +353,12 @@ impl Host {
         engine::start_stranger(&self.docker, self.name(), port)
     }
 
+    /// Starts a container that looks like a deployment, and runs a shell script.
+    pub fn printer(&self, tty: bool, driver: &str, script: &str) {
+        let checkout = self.checkout().display().to_string();
+        engine::start_printer(&self.docker, self.name(), &checkout, tty, driver, script);
+    }
+
     /// Exactly these deployments have containers, running or stopped, and releases; the checkout is
     /// sound; nothing else is left of any run: no file, no folder, no process.
     pub fn holds(&self, running: &[&Run], stopped: &[&Run]) {

@@ -122,6 +122,124 @@ func main() {
     )])
 }
 
+/// A program that writes down in `/data` what it prints: 25,000 lines to both streams, every thousandth longer
+/// than the engine's pieces, and last words without a newline. It prints `done` and waits; if there is
+/// `/data/go` it ends with exit code 3, but not on its fourth run.
+pub fn journal() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+func open(name string) *os.File {
+	file, err := os.OpenFile("/data/"+name, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	return file
+}
+
+func main() {
+	runs := open("runs")
+	before, _ := io.ReadAll(runs)
+	run := len(before) + 1
+	fmt.Fprint(runs, "x")
+	streams := []*os.File{os.Stdout, os.Stderr}
+	written := []*bufio.Writer{bufio.NewWriter(open("stdout")), bufio.NewWriter(open("stderr"))}
+	for i := 0; i < 25000; i++ {
+		line := fmt.Sprintf("run %d line %d", run, i)
+		if i%1000 == 999 {
+			line += strings.Repeat(" long", 8000)
+		}
+		fmt.Fprintln(streams[i%2], line)
+		fmt.Fprintln(written[i%2], line)
+	}
+	for i := range streams {
+		fmt.Fprintln(streams[i], "done", run)
+		fmt.Fprintln(written[i], "done", run)
+	}
+	if run < 4 {
+		for {
+			if _, err := os.Stat("/data/go"); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		fmt.Fprint(os.Stdout, "last words ", run)
+		fmt.Fprintln(written[0], "last words", run)
+	}
+	written[0].Flush()
+	written[1].Flush()
+	if run < 4 {
+		os.Exit(3)
+	}
+	time.Sleep(time.Hour)
+}
+"#,
+    )])
+}
+
+/// A program that counts, 20 times a second, and writes each line down in `/data/stdout` before it prints it.
+pub fn diary() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	file, err := os.OpenFile("/data/stdout", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	start := time.Now().UnixNano()
+	for i := 1; ; i++ {
+		fmt.Fprintln(file, "start", start, "line", i)
+		fmt.Println("start", start, "line", i)
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+"#,
+    )])
+}
+
+/// A program that prints 300,000 lines of 100 bytes and waits.
+pub fn flood() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	out := bufio.NewWriter(os.Stdout)
+	for i := 0; i < 300000; i++ {
+		fmt.Fprintf(out, "%099d\n", i)
+	}
+	out.Flush()
+	time.Sleep(time.Hour)
+}
+"#,
+    )])
+}
+
 /// A source file with a mistake in line 4.
 pub fn broken() -> Files {
     module(&[(

@@ -1,6 +1,6 @@
 //! The built `sdp`, run to its end or watched while it runs.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -93,6 +93,30 @@ impl Sdp {
             }),
             events: self.wants_events.then(Vec::new),
             is_json: self.is_json,
+            unread: None,
+        }
+    }
+
+    /// Starts it, and reads nothing of its standard output.
+    pub fn spawn_unread(mut self) -> Live {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let child = self
+            .command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start sdp");
+        let (_, lines) = channel();
+        Live {
+            child,
+            lines,
+            stdout: String::new(),
+            stderr: std::thread::spawn(String::new),
+            events: None,
+            is_json: false,
+            unread: Some(reader),
         }
     }
 
@@ -127,6 +151,9 @@ pub struct Live {
     stderr: JoinHandle<String>,
     events: Option<Vec<Event>>,
     is_json: bool,
+    /// Kept open, but not read.
+    #[expect(dead_code)]
+    unread: Option<PipeReader>,
 }
 
 impl Live {
@@ -197,6 +224,24 @@ impl Live {
         };
         assert!(!run.stderr.contains("panicked at"), "{run:#?}");
         run
+    }
+
+    /// What the process takes of the memory, in KiB, as the kernel calls it: `VmRSS`, `RssAnon`.
+    pub fn memory(&self, what: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with(what));
+        let size = line.and_then(|line| line.split_whitespace().nth(1));
+        size.and_then(|size| size.parse().ok()).expect("a size")
+    }
+
+    /// The processor time that the process has taken, in the kernel's ticks.
+    pub fn ticks(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).expect("it runs");
+        let (_, fields) = stat.rsplit_once(')').expect("a name");
+        let fields = fields.split_whitespace().skip(11).take(2);
+        fields.filter_map(|field| field.parse::<u64>().ok()).sum()
     }
 
     /// Waits for the end without asking more of the events.
