@@ -1,11 +1,12 @@
 //! The command line as clap sees it, and nothing else; [`crate::plan`] gives it meaning.
 #![allow(clippy::doc_markdown)] // these comments are the help's text
 
+use std::ffi::OsStr;
 use std::num::{NonZeroU32, ParseIntError};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, Resettable};
 use clap::parser::ValueSource;
 use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
@@ -166,7 +167,7 @@ pub struct Source {
     #[arg(long, env = "SDP_DEPTH", value_name = "N")]
     pub depth: Option<NonZeroU32>,
 
-    /// The private key for ssh, and no other
+    /// The private key for ssh, before any other
     #[arg(long, env = "SDP_SSH_KEY", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ssh_key: Option<PathBuf>,
 
@@ -195,7 +196,7 @@ impl Cli {
     /// # Errors
     /// What clap has to say, which may be the help; it quotes the words that it does not understand.
     pub fn parse_arguments() -> Result<Cli, clap::Error> {
-        let matches = Cli::command().try_get_matches()?;
+        let matches = without_empty(Cli::command()).try_get_matches()?;
         let mut cli = Cli::from_arg_matches(&matches)?;
         if let (Command::Deploy(deploy), Some((_, matches))) =
             (&mut cli.command, matches.subcommand())
@@ -210,6 +211,17 @@ impl Cli {
         }
         Ok(cli)
     }
+}
+
+/// A variable that is set to nothing is one that is not set, as secrets of CI jobs are.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty)
 }
 
 #[derive(Debug, Args)]
@@ -381,6 +393,7 @@ pub struct Release {
 Examples:
   sdp logs shop -f                 until Ctrl-C
   sdp logs shop --tail 100 --since 10m --timestamps")]
+#[allow(clippy::struct_excessive_bools)] // they are flags
 pub struct Logs {
     /// The repository: a name, a checkout, or a URL
     #[arg(value_hint = ValueHint::AnyPath)]

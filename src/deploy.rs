@@ -80,6 +80,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
 
     let git = match url {
         Some(url) => {
+            warn_of_clear(run, Git::would_tell_in_clear(url, &plan.source.credentials));
             let cloned = run
                 .stage(Stage::Clone, async |cx| {
                     fetch::clone(&cx, &plan.source, url, path).await
@@ -93,17 +94,15 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
             }
             cloned?
         }
-        None => open(plan)?,
+        None => {
+            let git = open(plan)?;
+            warn_of_clear(run, git.tells_in_clear());
+            git
+        }
     };
     let revision = revision(plan, &git)?;
     run.branch = revision.name().map(str::to_owned);
     plan.check_stamp(revision.stamp())?;
-    if let Some(host) = git.tells_in_clear() {
-        run.emitter.warn(
-            format!("the token goes to `{host}` over plain http, where others can read it"),
-            Some("`--url https://...`".to_owned()),
-        );
-    }
     let fetched = run
         .stage(Stage::Fetch, async |cx| {
             fetch::fetch(&cx, &plan.source, git, revision, plan.force).await
@@ -151,6 +150,15 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         run.emitter.warn(failure.to_string(), failure.hint);
     }
     ending
+}
+
+fn warn_of_clear(run: &Run<'_>, host: Option<String>) {
+    if let Some(host) = host {
+        run.emitter.warn(
+            format!("the token goes to `{host}` over plain http, where others can read it"),
+            Some("`--url https://...`, or `git remote set-url origin https://...`".to_owned()),
+        );
+    }
 }
 
 /// Is the host ready: the engine answers, the image is there or not, go runs.
@@ -380,7 +388,8 @@ pub fn revision(plan: &Plan, git: &Git) -> Result<Revision> {
 
 /// Opens the checkout, which must be one of the URL, if one is given.
 pub fn open(plan: &Plan) -> Result<Git> {
-    let git = Git::open(&plan.repository.path)?.with(&plan.source.credentials);
+    let git = Git::open(&plan.repository.path)?;
+    let git = git.with(&plan.source.credentials, plan.source.timeout);
     match (&plan.repository.url, git.origin()) {
         (Some(wanted), Some(origin)) if !git::is_same(wanted, &origin) => Err(Failure::new(
             Code::Usage,

@@ -1,9 +1,12 @@
 //! Private modules and submodules: the `git` that go or git starts is told the deployment's own
 //! credentials for the deployment's own host, and for no other.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::remotes::Way;
 use crate::support::program::{Files, module, server, server_source};
-use crate::support::{Access, Authority, FIRST, GitHttp, Host, Origin, listing};
+use crate::support::{Access, Authority, FIRST, GitHttp, Host, Origin, Run, listing};
 use crate::token::each_file;
 
 const LOGIN: (&str, &str) = ("ada", "t0ken-of-a-test");
@@ -62,9 +65,14 @@ impl Private {
     }
 
     /// A deployment whose modules come from `server`.
-    fn deploy(&self, server: &GitHttp) -> crate::support::Run {
+    fn deploy(&self, server: &GitHttp) -> Run {
+        self.deploy_with(server, "")
+    }
+
+    /// The same with more of git's configuration.
+    fn deploy_with(&self, server: &GitHttp, config: &str) -> Run {
         let config = format!(
-            "[http]\n\tsslCAInfo = {}\n[url \"{}/\"]\n\tinsteadOf = https://git.invalid/team/\n",
+            "{config}[http]\n\tsslCAInfo = {}\n[url \"{}/\"]\n\tinsteadOf = https://git.invalid/team/\n",
             self.authority.file(),
             server.base()
         );
@@ -160,4 +168,55 @@ fn submodule_of_the_same_host() {
 
     assert!(private.host.release(&run).join("lib/lib.go").exists());
     private.keeps_no_token();
+}
+
+/// A helper that writes down what works would write down the token.
+#[test]
+fn helper_is_not_told_the_token() {
+    let private = Private::new(&needs_library());
+    private.publish();
+    let store = private.host.at_home("credentials", "");
+    private.host.at_home(
+        "helper",
+        &format!("[credential]\n\thelper = store --file {store}\n"),
+    );
+
+    private
+        .deploy_with(&private.git, "[include]\n\tpath = helper\n")
+        .deployed(FIRST);
+
+    assert_eq!(std::fs::read_to_string(store).unwrap(), "");
+}
+
+/// As actions/checkout leaves a checkout.
+#[test]
+fn header_for_one_url() {
+    let private = Private::new(&server("one"));
+    let login = BASE64.encode(format!("{}:{}", LOGIN.0, LOGIN.1));
+    let config = format!(
+        "[http]\n\tsslCAInfo = {}\n[http \"{}/\"]\n\textraHeader = AUTHORIZATION: basic {login}\n",
+        private.authority.file(),
+        private.git.base()
+    );
+
+    let way = Way::to(private.git.url()).git_config(&private.host, &config);
+    way.deploy(&private.host).run().deployed(FIRST);
+
+    assert_eq!(private.host.answer(), "one");
+}
+
+#[test]
+fn user_of_the_url_goes_with_the_token() {
+    let private = Private::new(&server("one"));
+    let way = Way::to(private.git.url_as(LOGIN.0))
+        .variable("SSL_CERT_FILE", private.authority.file())
+        .variable("SDP_GIT_TOKEN", LOGIN.1)
+        // Set to nothing: not set.
+        .variable("SDP_SSH_KEY", "")
+        .variable("SDP_DEPTH", "")
+        .variable("SDP_TAG", "");
+
+    way.deploy(&private.host).run().deployed(FIRST);
+
+    assert_eq!(private.host.answer(), "one");
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use gix::bstr::{BStr, ByteSlice};
 use gix::protocol::handshake::Ref;
@@ -31,6 +32,8 @@ pub struct CloneRequest<'a> {
     /// No more commits than that.
     pub depth: Option<NonZeroU32>,
     pub credentials: &'a Credentials,
+    /// How long a transfer may make no progress.
+    pub patience: Duration,
 }
 
 impl CloneRequest<'_> {
@@ -66,7 +69,7 @@ impl CloneRequest<'_> {
         });
         fs::remove_dir_all(&stage).ok();
         remove_if_empty(path);
-        cloned.and_then(|()| Ok(Git::open(path)?.with(self.credentials)))
+        cloned.and_then(|()| Ok(Git::open(path)?.with(self.credentials, self.patience)))
     }
 
     /// A complete clone in `stage/.git`.
@@ -93,6 +96,7 @@ impl CloneRequest<'_> {
         let git = Git {
             repo: repo.into_sync(),
             credentials: Arc::new(self.credentials.clone()),
+            patience: self.patience,
         };
         let head = match self.revision {
             Some(revision) => {

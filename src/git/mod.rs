@@ -36,6 +36,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gix::bstr::ByteSlice;
 use gix::index::entry::{Flags, Mode, Stage};
@@ -58,6 +59,8 @@ use crate::failure::{Code, Failure, Result};
 pub struct Git {
     repo: gix::ThreadSafeRepository,
     credentials: Arc<Credentials>,
+    /// How long a transfer may make no progress.
+    patience: Duration,
 }
 
 /// The id of a commit.
@@ -155,16 +158,17 @@ impl Git {
         Ok(Git {
             repo: repo.into_sync(),
             credentials: Arc::default(),
+            patience: PATIENCE,
         })
     }
 
-    /// The same checkout, whose remote is told these credentials.
+    /// The same checkout, whose remote is told these credentials, and is waited for so long.
     #[must_use]
-    pub fn with(self, credentials: &Credentials) -> Git {
-        let credentials = Arc::new(credentials.clone());
+    pub fn with(self, credentials: &Credentials, patience: Duration) -> Git {
         Git {
-            credentials,
-            ..self
+            repo: self.repo,
+            credentials: Arc::new(credentials.clone()),
+            patience,
         }
     }
 
@@ -249,22 +253,26 @@ impl Git {
     /// The variables for processes that run the `git` program for this deployment, so that it gets
     /// at what the deployment's own credentials open.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
-        let origin = self.address().and_then(|url| url::origin(&url));
-        self.credentials.environment(origin.as_deref())
+        let address = self.address();
+        let origin = address.as_ref().and_then(url::origin);
+        let known = address.as_ref().and_then(gix::Url::user);
+        let mut variables = self.credentials.environment(origin.as_deref(), known);
+        let seconds = self.patience.as_secs().max(1).to_string();
+        variables.push(("GIT_HTTP_LOW_SPEED_LIMIT".into(), "1".into()));
+        variables.push(("GIT_HTTP_LOW_SPEED_TIME".into(), seconds.into()));
+        variables
+    }
+
+    /// The same for a clone of `url`.
+    pub fn would_tell_in_clear(url: &str, credentials: &Credentials) -> Option<String> {
+        credentials.login(None)?;
+        tells_in_clear(&url::parse(url).ok()?)
     }
 
     /// The host that is told the deployment's own token without encryption, if there is one.
     pub fn tells_in_clear(&self) -> Option<String> {
-        self.credentials.login()?;
-        let url = self.address()?;
-        let host = url
-            .host()
-            .filter(|_| url.scheme == gix::url::Scheme::Http)?;
-        let is_loopback = host == "localhost"
-            || host
-                .parse()
-                .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-        (!is_loopback).then(|| host.to_owned())
+        self.credentials.login(None)?;
+        tells_in_clear(&self.address()?)
     }
 
     /// The commit that is checked out.
@@ -332,6 +340,21 @@ impl fmt::Debug for Git {
         f.debug_tuple("Git").field(&self.path()).finish()
     }
 }
+
+/// The host that a token for `url` goes to without encryption: over plain http, beyond this machine.
+fn tells_in_clear(url: &gix::Url) -> Option<String> {
+    let host = url
+        .host()
+        .filter(|_| url.scheme == gix::url::Scheme::Http)?;
+    let is_loopback = host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    (!is_loopback).then(|| host.to_owned())
+}
+
+/// How long the remote of a checkout is waited for if nothing is said of it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// sdp's own directory in a checkout.
 const OWN_DIR: &str = ".sdp";

@@ -27,7 +27,8 @@ pub fn connection<'a, 'repo>(
 ) -> gix::Result<Connection<'a, 'static, 'repo, Box<dyn Transport + Send>>> {
     let repo = remote.repo();
     let (mut url, version) = remote.sanitized_url_and_version(Direction::Fetch)?;
-    if own.login().is_some() {
+    let known = url.user().map(str::to_owned);
+    if own.login(None).is_some() {
         // What was given for this run beats what stands in the configuration.
         url.set_password(None);
         url.set_user(None);
@@ -47,7 +48,7 @@ pub fn connection<'a, 'repo>(
     } else {
         None
     };
-    let asked = credentials(repo.clone(), own.clone(), url.clone());
+    let asked = credentials(repo.clone(), own.clone(), url.clone(), known);
     let connection = remote
         .to_connection_with_transport(connect::connect(url, options)?)
         .with_credentials(asked);
@@ -63,6 +64,7 @@ fn credentials(
     repo: gix::Repository,
     own: Credentials,
     remote: gix::Url,
+    known: Option<String>,
 ) -> impl FnMut(Action) -> gix::Result<Option<Outcome>> {
     let mut former = None;
     move |action| {
@@ -75,7 +77,7 @@ fn credentials(
                     && url.host() == remote.host()
                     && url.port_or_default() == remote.port_or_default()
             };
-            let own = own.login().filter(|_| is_remote(&url));
+            let own = own.login(known.as_deref()).filter(|_| is_remote(&url));
             let own = own.map(|(user, token)| (user.to_owned(), token.to_owned()));
             if let Some((username, password)) = own.or_else(|| netrc(&url)) {
                 return Ok(Some(Outcome {
@@ -139,10 +141,10 @@ fn quiet_ssh(
         quiet.push(" ");
         quiet.push(SSH_OPTIONS);
         kind = kind.or(Some(ssh::ProgramKind::Ssh));
-        if let Some(options) = own.ssh_options() {
-            quiet.push(" ");
-            quiet.push(options);
-        }
+    }
+    if let Some(options) = own.ssh_options(is_openssh(command)) {
+        quiet.push(" ");
+        quiet.push(options);
     }
     quiet.push(" 2>");
     quiet.push(shell_quoted(words));
@@ -201,7 +203,14 @@ fn http_options(
             .map(PathBuf::from)
             .or_else(|| for_url(repo, url.as_bstr(), "sslCAInfo").map(PathBuf::from))
             .or_else(|| options.ssl_ca_info.clone());
-        let verify = options.ssl_verify;
+        let verify = for_url(repo, url.as_bstr(), "sslVerify")
+            .map_or(options.ssl_verify, |verify| {
+                !["false", "no", "off", "0"].contains(&verify.to_ascii_lowercase().as_str())
+            });
+        // Sent to this host alone: with such headers gix follows no redirect.
+        options.extra_headers.extend(
+            for_url(repo, url.as_bstr(), "extraHeader").filter(|header| !header.is_empty()),
+        );
         options.backend = Some(Arc::new(Mutex::new(http::reqwest::Options {
             configure_client: Some(Box::new(move |mut client| {
                 if let Some(proxy) = &proxy {

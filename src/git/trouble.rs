@@ -227,7 +227,7 @@ fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure 
         };
     }
     let has_own_login = url.password().is_some();
-    if own.login().is_some() {
+    if own.login(None).is_some() {
         failure(format!("`{shown}` refuses the user or token that was given")).hint(
             "`SDP_GIT_USER` and `SDP_GIT_TOKEN`, or `--git-token-file FILE`: has the token expired, \
              and may it read this repository?",

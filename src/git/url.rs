@@ -4,8 +4,10 @@ use gix::bstr::ByteSlice;
 
 use crate::failure::{Code, Failure, Result};
 
-/// A user name of this length is a token: `https://TOKEN@host/`.
-const TOKEN_LENGTH: usize = 16;
+/// What stands alone before the `@` of `https://TOKEN@host/` is a token if it is that long, or begins
+/// as those of the big hosting services do.
+const TOKEN_LENGTH: usize = 32;
+const TOKEN_BEGINS: [&str; 6] = ["ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-"];
 
 /// User and password out of a URL.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub fn split_login(url: &str) -> Result<(String, Option<Login>)> {
             user: user.to_owned(),
             password: password.to_owned(),
         },
-        (Some(token), None) if token.len() >= TOKEN_LENGTH => Login {
+        (Some(token), None) if is_token(token) => Login {
             user: token.to_owned(),
             password: String::new(),
         },
@@ -52,11 +54,21 @@ pub fn split_login(url: &str) -> Result<(String, Option<Login>)> {
     Ok((parsed.to_bstring().to_string(), Some(login)))
 }
 
+fn is_token(user: &str) -> bool {
+    user.len() >= TOKEN_LENGTH || TOKEN_BEGINS.iter().any(|begin| user.starts_with(begin))
+}
+
 /// Scheme, host and port, as git puts them into its questions: `https://git.example.com:8443`.
 /// `None` for what is not http.
 pub fn origin(url: &gix::Url) -> Option<String> {
-    let port = url.port.map_or_else(String::new, |port| format!(":{port}"));
-    let host = url.host().filter(|_| is_http(url))?;
+    let usual = if url.scheme == gix::url::Scheme::Https {
+        443
+    } else {
+        80
+    };
+    let port = url.port.filter(|port| *port != usual);
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    let host = url.host().filter(|_| is_http(url))?.to_ascii_lowercase();
     Some(format!("{}://{host}{port}", url.scheme))
 }
 
@@ -105,12 +117,13 @@ mod tests {
             ("https://h:8443/x.git".to_owned(), pair("me", "p@ss"))
         );
         assert_eq!(
-            split("https://0123456789abcdef@h/x"),
-            ("https://h/x".to_owned(), pair("0123456789abcdef", ""))
+            split("https://ghp_0123456789abcdef@h/x"),
+            ("https://h/x".to_owned(), pair("ghp_0123456789abcdef", ""))
         );
         for plain in [
             "https://h/x@y",
             "https://me@h/x",
+            "https://a-large-organisation@h/x",
             "ssh://git@h/x",
             "git@h:x",
             "/srv/x",

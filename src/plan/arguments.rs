@@ -140,6 +140,18 @@ pub fn moment(flag: &str, text: &str) -> Result<Timestamp> {
     Ok(Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::MIN))
 }
 
+/// The same, but not nothing.
+pub(super) fn some_time(flag: &str, text: &str) -> Result<Duration> {
+    let duration = duration(flag, text)?;
+    if duration.is_zero() {
+        return Err(usage(
+            format!("`{flag} {text}` gives no time at all"),
+            format!("`{flag} 1h` is patient"),
+        ));
+    }
+    Ok(duration)
+}
+
 pub(super) fn label(text: &str) -> Result<(String, String)> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     if name.is_empty() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arguments::{
     build_variables, checked_name, credentials, each, exposed_files, health_path, include, inside,
-    label, revision, usage, variables,
+    label, revision, some_time, usage, variables,
 };
 pub use arguments::{duration, moment};
 
@@ -180,7 +180,7 @@ impl Plan {
                 revision: revision(source)?,
                 depth: source.depth,
                 credentials: credentials(source, login)?,
-                timeout: duration("--git-timeout", &source.git_timeout)?,
+                timeout: some_time("--git-timeout", &source.git_timeout)?,
             },
             force: source.force,
             submodules: source.submodules,
@@ -256,7 +256,8 @@ impl Plan {
             .as_deref()
             .filter(|token| !token.is_empty());
         // Where there is no password, the user is the secret.
-        let user = credentials.user.as_deref().filter(|_| token.is_none());
+        let is_alone = credentials.token.as_deref() == Some("");
+        let user = credentials.user.as_deref().filter(|_| is_alone);
         self.container
             .env
             .iter()

@@ -137,6 +137,23 @@ impl<W: Write> Lines<W> {
         side.sink.send_soon(now);
     }
 
+    fn pruned(
+        &mut self,
+        containers: &[String],
+        releases: &[String],
+        freed: u64,
+        pretended: bool,
+        now: Instant,
+    ) {
+        if self.quiet {
+            return;
+        }
+        for name in releases.iter().chain(containers) {
+            self.say(format_args!("  {}", clean(name)), now);
+        }
+        self.say(words::pruned(containers, releases, freed, pretended), now);
+    }
+
     fn end_group(&mut self, now: Instant) {
         if std::mem::take(&mut self.in_group) {
             self.command(github::END_GROUP, now);
@@ -260,14 +277,7 @@ impl<W: Write> Show for Lines<W> {
                 freed,
                 pretended,
                 ..
-            } => {
-                if !self.quiet {
-                    for name in releases.iter().chain(containers) {
-                        self.say(format_args!("  {}", clean(name)), now);
-                    }
-                    self.say(words::pruned(containers, releases, *freed, *pretended), now);
-                }
-            }
+            } => self.pruned(containers, releases, *freed, *pretended, now),
             Event::Stopped {
                 containers,
                 elapsed,

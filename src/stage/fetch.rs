@@ -40,6 +40,7 @@ pub async fn clone(cx: &Context, source: &Source, url: &str, path: &Path) -> Res
                 revision: source.revision.as_ref(),
                 depth: source.depth,
                 credentials: &source.credentials,
+                patience: source.timeout,
             };
             clone.run(&meter, stop)
         }

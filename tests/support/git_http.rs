@@ -193,7 +193,11 @@ impl Site {
     fn answer(&self, request: &Request, to: &mut impl Write) -> io::Result<()> {
         let login = request
             .header("Authorization")
-            .and_then(|value| BASE64.decode(value.strip_prefix("Basic ")?).ok())
+            .and_then(|value| {
+                let (scheme, login) = value.split_once(' ')?;
+                let is_basic = scheme.eq_ignore_ascii_case("basic");
+                BASE64.decode(login).ok().filter(|_| is_basic)
+            })
             .map(|login| String::from_utf8_lossy(&login).into_owned());
         let fault = {
             let mut state = self.watch.state.lock().unwrap();

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::branch::Checkout;
 use super::journal::Scratch;
@@ -154,6 +155,7 @@ fn clone_from(url: &str, path: &Path, named: Option<&str>, meter: &Meter) -> Res
         revision: revision.as_ref(),
         depth: None,
         credentials: &Credentials::default(),
+        patience: Duration::from_mins(1),
     };
     clone.run(meter, &NEVER)
 }
