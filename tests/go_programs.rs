@@ -241,6 +241,28 @@ fn refusals() {
             "`--package ./cmd/NAME`",
         ),
         (
+            "no main package without cgo",
+            Go::Both,
+            &[("go.mod", MODULE), ("main.go", cgo)],
+            &[],
+            (5, "no_main_package"),
+            "`./...` has no main package without C",
+            "`--cgo --ldflags",
+        ),
+        (
+            "a named package without a file that is built without cgo",
+            Go::Both,
+            &[
+                ("go.mod", MODULE),
+                ("main.go", &one),
+                ("cmd/c/main.go", cgo),
+            ],
+            &["--package", "./cmd/c"],
+            (5, "no_main_package"),
+            "`./cmd/c` has no main package without C",
+            "`--cgo --ldflags",
+        ),
+        (
             "several main packages in a workspace",
             Go::Old,
             &[
