@@ -168,6 +168,14 @@ pub(super) fn failure(attempt: Attempt<'_>, mut lines: Vec<String>) -> Failure {
     failure.detail(lines.split_off(skipped))
 }
 
+/// The failure of a `go build` that says it is well and has written no program.
+pub(super) fn nothing_built(what: &str) -> Failure {
+    Failure::new(Code::BuildFailed, format!("`{what}` wrote no program")).hint(
+        "`go env GOFLAGS` shows flags that keep go from it, such as `-n`; leave them out, in `--build-env` too, and \
+         deploy again",
+    )
+}
+
 fn known(attempt: Attempt<'_>, lines: &[String]) -> Option<Failure> {
     let says = |sign: &&str| lines.iter().any(|line| line.contains(sign));
     let known = KNOWN.iter().find(|known| known.signs.iter().any(says))?;
