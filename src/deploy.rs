@@ -17,6 +17,7 @@ use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
 use crate::run::{self, Ended, Ending, Run};
+use crate::shell::quoted;
 use crate::stage::build::Binary;
 use crate::stage::pull::Pulled;
 use crate::stage::start::Origin;
@@ -193,7 +194,7 @@ fn put_back(cx: &Context, git: &Git, keep: &Path) -> Result<()> {
             ),
             Some(format!(
                 "`ls -R {}` lists what it made of them; commit that if it is meant",
-                keep.display()
+                quoted(keep)
             )),
         );
     }

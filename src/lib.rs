@@ -11,7 +11,7 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `units`, `event`, `failure`: what all of them
+//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `units`, `event`, `failure`: what all of them
 //!   speak
 
 mod child;
@@ -38,6 +38,7 @@ mod release;
 mod report;
 mod rollback;
 mod run;
+mod shell;
 mod stage;
 mod status;
 mod stop;

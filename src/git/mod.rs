@@ -52,6 +52,7 @@ pub use self::url::{Login, is_same, split_login};
 use crate::credentials::Credentials;
 use crate::event::Commit;
 use crate::failure::{Code, Failure, Result};
+use crate::shell::quoted;
 
 /// A checkout: a repository with a work tree. Cheap to clone.
 #[derive(Clone)]
@@ -129,7 +130,7 @@ impl Git {
             )
             .hint(format!(
                 "`git config --global --add safe.directory {}` if you trust it",
-                absolute(path).display()
+                quoted(absolute(path))
             )));
         }
         if repo.workdir().is_none() {

@@ -19,6 +19,7 @@ use crate::event::{StageEmitter, Stream};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Build;
+use crate::shell::quoted;
 use progress::Compiled;
 use trouble::Attempt;
 
@@ -142,7 +143,8 @@ impl Toolchain {
         // -e: a broken package elsewhere in the module does not hide the ones that build.
         command.args(["-e", "-find", "-f", format, "--"]);
         command.args(patterns);
-        let what = format!("go list {}", patterns.join(" "));
+        let words: Vec<String> = patterns.iter().map(quoted).collect();
+        let what = format!("go list {}", words.join(" "));
         let printed = self.printed(command, &what, target, interrupt).await?;
         Ok(printed
             .into_iter()
@@ -200,7 +202,7 @@ impl Toolchain {
             ended = building => ended?,
             never = counting => match never {},
         };
-        let what = format!("go build {package}");
+        let what = format!("go build {}", quoted(package));
         if ended.success() {
             // go touches a program that is up to date. One that it leaves alone is an older commit's.
             if written(output) == former {

@@ -6,6 +6,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::golang::{Target, Toolchain};
 use crate::interrupt::Interrupt;
 use crate::plan::{Build, Repository};
+use crate::shell::quoted;
 
 /// The directory to run go in, and the main package to build there.
 ///
@@ -20,6 +21,8 @@ pub async fn find(
     interrupt: &Interrupt,
 ) -> Result<(PathBuf, String)> {
     let (directory, pattern) = module(target.root, plan)?;
+    // Without the slash at its end that joining nothing leaves.
+    let directory: PathBuf = directory.components().collect();
     let target = Target {
         directory: &directory,
         ..target
@@ -164,7 +167,7 @@ fn no_module(root: &Path, base: &Path) -> Failure {
         Some(first) => {
             let hint = format!(
                 "`--workdir {}` builds the module that is there",
-                first.display()
+                quoted(first)
             );
             let found = modules
                 .iter()
@@ -247,7 +250,10 @@ fn choose(
                 Code::SeveralMainPackages,
                 format!("{} main packages match `{pattern}`", mains.len()),
             )
-            .hint(format!("`--package {}` builds the first", relative(first)))
+            .hint(format!(
+                "`--package {}` builds the first",
+                quoted(relative(first))
+            ))
             .detail(mains.iter().map(|main| relative(main)).take(20))),
         },
     }
