@@ -40,7 +40,9 @@ pub async fn deploy(
     for warning in &plan.warnings {
         emitter.warn(&warning.line, Some(warning.hint.clone()));
     }
-    match Engine::connect(host) {
+    // Without a checkout, an engine that does not answer is not waited for to say what serves.
+    let engine = url_to_clone(plan).and_then(|_| Engine::connect(host));
+    match engine {
         Ok(engine) => {
             let (result, busy) = run::measured(panics::caught(async {
                 if plan.dry_run {
@@ -59,8 +61,6 @@ pub async fn deploy(
 
 async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<Ending> {
     let path = &plan.repository.path;
-    url_to_clone(plan)?;
-
     // All that can be known before anything is touched.
     let (platform, image, toolchain) = check_host(run, plan, engine).await?;
     if image.is_none() && plan.container.pull == Pull::Never && plan.container.image != BUILTIN {
