@@ -22,6 +22,10 @@ use crate::interrupt::Interrupt;
 const PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 
+/// How long a program that has ended is listened to: what it leaves running may hold its output open
+/// for ever, as the server of a compiler cache does.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// The hidden first argument with which sdp starts itself to become a child on a leash.
 const LEASH: &str = "__on-leash";
 
@@ -130,7 +134,16 @@ pub async fn run(
         .stderr
         .take()
         .map(|pipe| BufReader::new(pipe).split(b'\n'));
-    while stdout.is_some() || stderr.is_some() {
+    let mut ended = None;
+    let silence = sleep(Duration::MAX);
+    tokio::pin!(silence);
+    loop {
+        if let Some(status) = ended
+            && stdout.is_none()
+            && stderr.is_none()
+        {
+            return Ok(status);
+        }
         tokio::select! {
             next = next(&mut stdout), if stdout.is_some() => match next {
                 Some(bytes) => line(Stream::Stdout, text(bytes)),
@@ -140,17 +153,15 @@ pub async fn run(
                 Some(bytes) => line(Stream::Stderr, text(bytes)),
                 None => stderr = None,
             },
+            status = group.leader.wait(), if ended.is_none() => {
+                ended = Some(status.map_err(io)?);
+                silence.as_mut().reset(tokio::time::Instant::now() + LAST_WORDS);
+            }
+            () = &mut silence, if ended.is_some() => (stdout, stderr) = (None, None),
             signal = interrupt.cancelled() => {
                 group.end().await;
                 return Err(signal.into());
             }
-        }
-    }
-    tokio::select! {
-        ended = group.leader.wait() => ended.map_err(io),
-        signal = interrupt.cancelled() => {
-            group.end().await;
-            Err(signal.into())
         }
     }
 }

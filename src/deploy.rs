@@ -17,6 +17,7 @@ use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
 use crate::run::{self, Ended, Ending, Run};
+use crate::shell::quoted;
 use crate::stage::build::Binary;
 use crate::stage::pull::Pulled;
 use crate::stage::start::Origin;
@@ -39,7 +40,9 @@ pub async fn deploy(
     for warning in &plan.warnings {
         emitter.warn(&warning.line, Some(warning.hint.clone()));
     }
-    match Engine::connect(host) {
+    // Without a checkout, an engine that does not answer is not waited for to say what serves.
+    let engine = url_to_clone(plan).and_then(|_| Engine::connect(host));
+    match engine {
         Ok(engine) => {
             let (result, busy) = run::measured(panics::caught(async {
                 if plan.dry_run {
@@ -58,8 +61,6 @@ pub async fn deploy(
 
 async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<Ending> {
     let path = &plan.repository.path;
-    url_to_clone(plan)?;
-
     // All that can be known before anything is touched.
     let (platform, image, toolchain) = check_host(run, plan, engine).await?;
     if image.is_none() && plan.container.pull == Pull::Never && plan.container.image != BUILTIN {
@@ -201,7 +202,7 @@ fn put_back(cx: &Context, git: &Git, keep: &Path) -> Result<()> {
             ),
             Some(format!(
                 "`ls -R {}` lists what it made of them; commit that if it is meant",
-                keep.display()
+                quoted(keep)
             )),
         );
     }

@@ -479,8 +479,9 @@ impl<'a> Handover<'a> {
             format!("the program asks for the loader `{loader}`, which the image `{}` lacks", spec.image),
         )
         .hint(
-            "`--tags netgo,osusergo` without `--cgo` needs none, nor does `--cgo --ldflags '-linkmode external \
-             -extldflags -static'`; or name an image that has it, such as `--image debian:12`",
+            "`--cgo --ldflags '-linkmode external -extldflags -static'` needs none, nor does `--tags netgo,osusergo` \
+             without `--cgo` where the program itself has no C; or name an image that has it, such as \
+             `--image debian:12`",
         ))
     }
 

@@ -11,7 +11,7 @@
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `units`, `event`, `failure`: what all of them
+//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `units`, `event`, `failure`: what all of them
 //!   speak
 
 mod child;
@@ -38,6 +38,7 @@ mod release;
 mod report;
 mod rollback;
 mod run;
+mod shell;
 mod stage;
 mod status;
 mod stop;
@@ -228,8 +229,7 @@ async fn rollback(
     let session = Session::new(None, options, redactor(&secrets));
     let emitter = &session.emitter;
     let ended = rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
-    session.finish(interrupt).await;
-    ended.exit_code
+    session.finish(ended.exit_code, interrupt).await
 }
 
 /// What there is to go back to, and the variables of it, which no event may show.
@@ -298,8 +298,7 @@ async fn deploy(
             session.emitter.warn(failure.to_string(), failure.hint);
         }
     }
-    session.finish(interrupt).await;
-    deployed.exit_code
+    session.finish(deployed.exit_code, interrupt).await
 }
 
 async fn logs(
@@ -415,21 +414,27 @@ impl Session {
             }
         };
         self.emitter.emit(last);
-        self.finish(interrupt).await;
-        code
+        self.finish(code, interrupt).await
     }
 
-    /// Waits until everything is written; after a signal, not much longer.
-    async fn finish(self, interrupt: &Interrupt) {
+    /// Waits until everything is written; after a signal, not much longer. Returns the exit code: that
+    /// of the work, unless it went well and could not be shown.
+    async fn finish(self, code: u8, interrupt: &Interrupt) -> u8 {
         self.emitter.about("");
         drop(self.emitter);
         let report = self.report;
         let mut written = tokio::task::spawn_blocking(move || report.finish());
-        tokio::select! {
-            _ = &mut written => {}
-            _ = interrupt.cancelled() => {
-                tokio::time::timeout(PATIENCE, written).await.ok();
-            }
+        let shown = tokio::select! {
+            shown = &mut written => shown.unwrap_or(false),
+            _ = interrupt.cancelled() => match tokio::time::timeout(PATIENCE, written).await {
+                Ok(shown) => shown.unwrap_or(false),
+                // Its reader is the one who does not read.
+                Err(_) => true,
+            },
+        };
+        match code {
+            0 if !shown => Failure::new(Code::Internal, "nothing was shown").exit_code(),
+            code => code,
         }
     }
 }

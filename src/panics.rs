@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, set_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 
 use futures_util::FutureExt as _;
 
@@ -30,6 +30,14 @@ pub async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     // each function that it is handed through would have it on the stack again.
     let result = AssertUnwindSafe(Box::pin(work)).catch_unwind().await;
     result.unwrap_or_else(|payload| Err(failure(payload.as_ref())))
+}
+
+/// The same for work of a thread of its own.
+///
+/// # Errors
+/// `internal`.
+pub fn caught_here(work: impl FnOnce()) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| failure(payload.as_ref()))
 }
 
 fn failure(payload: &(dyn Any + Send)) -> Failure {

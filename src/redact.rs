@@ -68,7 +68,7 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// Knows this run's secrets and takes them out of text.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Redactor {
     known: Option<AhoCorasick>,
     logs: bool,

@@ -9,7 +9,7 @@ use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
-use crate::stage::{build, fetch, start};
+use crate::stage::{build, fetch, package, start};
 use crate::{deploy, upkeep};
 
 /// Says what each stage would do.
@@ -52,7 +52,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         let go = build::target(path, &platform, &scratch, &environment);
         let repository = &plan.repository;
         let (_, package) =
-            build::find(&toolchain, go, &plan.build, repository, run.interrupt).await?;
+            package::find(&toolchain, go, &plan.build, repository, run.interrupt).await?;
         say(
             Stage::Build,
             format!("{package} as it is checked out now, {target}"),

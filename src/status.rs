@@ -9,6 +9,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::plan::Repository;
 use crate::release::history;
 use crate::run;
+use crate::shell::quoted;
 
 /// Tells about each service among `containers`, which come newest first.
 ///
@@ -167,7 +168,7 @@ pub fn select(containers: Vec<Container>, repository: &Repository) -> Result<Vec
                 paths.len()
             ),
         )
-        .hint(format!("name the checkout, such as `{}`", first.display()))
+        .hint(format!("name the checkout, such as `{}`", quoted(first)))
         .detail(paths.iter().map(|path| path.display().to_string()))),
     }
 }

@@ -306,6 +306,101 @@ fn packages_are_counted() {
     });
 }
 
+/// An older commit's program, left where it was, would be taken for the new one.
+#[test]
+fn a_go_that_writes_nothing() {
+    let newest = newest_go();
+    let bench = Bench::new();
+    let (one, two) = (saying("one"), saying("two"));
+    with(Go::Both, newest.as_deref(), |go| {
+        let run = bench.deploy(&[("go.mod", MODULE), ("main.go", &one)], &[], go);
+        assert_eq!(run.code, 0, "{}", run.story());
+        let before = bench.host.running();
+
+        let files: &[(&str, &str)] = &[("go.mod", MODULE), ("main.go", &two)];
+        let run = bench
+            .deploy(files, &["--build-env", "GOFLAGS=-n"], go)
+            .failed(5, "build_failed", &NEXT[..4]);
+
+        assert!(run.problem().message.ends_with("wrote no program"));
+        let hint = run.problem().hint.as_deref().unwrap();
+        assert!(hint.starts_with("`go env GOFLAGS`"), "{hint}");
+        assert_eq!(bench.host.running().name, before.name);
+        // What is up to date is not written again, and is none of that.
+        let mut arguments = vec!["deploy", bench.host.name()];
+        arguments.extend(go.map(|go| ["--go", go.to_str().unwrap()]).iter().flatten());
+        for _ in 0..2 {
+            let run = bench.host.sdp(&arguments).args(&["--json"]).run();
+            bench.says(&run, "two");
+        }
+    });
+}
+
+/// As the server of a compiler cache does, which the first build starts.
+#[test]
+fn what_go_leaves_running_is_not_waited_for() {
+    let bench = Bench::new();
+    let fifo = bench.host.path("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let path = std::env::var("PATH").unwrap();
+    let script = format!(
+        "export PATH={path}\n[ $1 != build ] || cat {} &\nexec go \"$@\"",
+        fifo.display()
+    );
+    bench.host.instead_of("go", &script);
+    let one = saying("one");
+    let files: &[(&str, &str)] = &[("go.mod", MODULE), ("main.go", &one)];
+
+    let run = bench.deploy(files, &[], Some(&bench.host.path("bin/go")));
+
+    let run = run.deployed(FIRST);
+    bench.says(&run, "one");
+    assert_eq!(bench.host.processes("fifo").len(), 1);
+    // Its end: somebody has written, and gone.
+    std::fs::write(&fifo, "").unwrap();
+    bench.host.is_tidy();
+}
+
+/// Who can push must not choose what of this host is built.
+#[test]
+fn links_out_of_the_repository() {
+    let bench = Bench::new();
+    let outside = bench.host.path("outside");
+    std::fs::create_dir_all(outside.join("cmd")).unwrap();
+    std::fs::write(outside.join("go.mod"), MODULE).unwrap();
+    std::fs::write(outside.join("main.go"), saying("outside")).unwrap();
+    std::fs::write(outside.join("cmd/main.go"), saying("outside")).unwrap();
+    let one = saying("one");
+    let work = "go 1.19\n\nuse ./out\n";
+    bench.origin.link(outside.to_str().unwrap(), "out");
+    for (files, package, code) in [
+        (&[("main.go", one.as_str())][..], "./out", "usage"),
+        (&[("main.go", &one)], "./out/...", "usage"),
+        (&[("main.go", &one)], "./out/cmd", "usage"),
+        (
+            &[("go.mod", MODULE), ("main.go", &one)],
+            "./out/cmd",
+            "usage",
+        ),
+        (&[("go.work", work)], "./...", "no_main_package"),
+    ] {
+        bench.origin.remove(".");
+        std::os::unix::fs::symlink(&outside, bench.origin.work().join("out")).unwrap();
+        let files: program::Files = files
+            .iter()
+            .map(|(path, content)| ((*path).to_owned(), (*content).to_owned()))
+            .collect();
+        bench.origin.commit(&files, "With a link");
+
+        let sdp = bench.host.deploy(&bench.origin);
+        let run = sdp.args(&["--package", package]).run();
+
+        assert_eq!(run.problem().code, code, "{package}: {}", run.story());
+    }
+    assert!(bench.host.containers().is_empty());
+}
+
 /// Files are told relative to the repository, wherever its module is.
 #[test]
 fn mistakes_have_places() {

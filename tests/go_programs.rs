@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 
 use crate::support::bench::{Bench, Go, MODULE, newest_go, saying, with};
+use crate::support::program;
 
 const DEPENDENT: &str = "module example.com/app\n\ngo 1.19\n\nrequire example.com/dep v1.0.0\n";
 const SUMS: &str = "\
@@ -241,6 +242,28 @@ fn refusals() {
             "`--package ./cmd/NAME`",
         ),
         (
+            "no main package without cgo",
+            Go::Both,
+            &[("go.mod", MODULE), ("main.go", cgo)],
+            &[],
+            (5, "no_main_package"),
+            "`./...` has no main package without C",
+            "`--cgo --ldflags",
+        ),
+        (
+            "a named package without a file that is built without cgo",
+            Go::Both,
+            &[
+                ("go.mod", MODULE),
+                ("main.go", &one),
+                ("cmd/c/main.go", cgo),
+            ],
+            &["--package", "./cmd/c"],
+            (5, "no_main_package"),
+            "`./cmd/c` has no main package without C",
+            "`--cgo --ldflags",
+        ),
+        (
             "several main packages in a workspace",
             Go::Old,
             &[
@@ -402,6 +425,35 @@ fn refusals() {
     }
     assert!(bench.host.containers().is_empty());
     bench.host.is_tidy();
+}
+
+/// What people paste is what was meant: paths have blanks, and whoever can push names branches.
+#[test]
+fn hints_are_quoted() {
+    let bench = Bench::new();
+    let broken = "package main\n\nfunc main() { nothing() }\n";
+    let files = |files: &[(&str, &str)]| -> program::Files {
+        let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        files.iter().map(owned).collect()
+    };
+    let evil = [("go.mod", MODULE), ("main.go", broken)];
+    bench.origin.branch("x$(id)", &files(&evil));
+    bench
+        .origin
+        .commit(&files(&[("a b/go.mod", MODULE)]), "A module");
+    let path = bench.host.path("srv/sp ace");
+    let path = path.to_str().unwrap();
+    let built = format!("`cd '{path}' && go build .` shows the same");
+    for (branch, hint) in [
+        ("x$(ie)", "`--branch 'x$(id)'`, if"),
+        ("main", "`--workdir 'a b'` builds"),
+        ("x$(id)", &built),
+    ] {
+        let sdp = bench.host.deploy(&bench.origin);
+        let run = sdp.args(&["--path", path, "--branch", branch]).run();
+        let told = run.problem().hint.as_deref().unwrap();
+        assert!(told.starts_with(hint), "{branch}: {}", run.story());
+    }
 }
 
 /// The values are secrets, as those of `-e` are.

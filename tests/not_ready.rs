@@ -1,5 +1,8 @@
 //! A host that lacks something is told so before anything is touched.
 
+use std::io::ErrorKind;
+use std::os::unix::net::UnixListener;
+
 use crate::support::program::server;
 use crate::support::{FIRST, Host};
 
@@ -20,6 +23,27 @@ fn no_engine() {
     assert!(format!("{problem:?}").contains("no.sock"), "{problem:?}");
     assert!(problem.hint.is_some(), "{problem:?}");
     host.is_untouched();
+}
+
+/// What is wrong without it is told without an engine: it may be one that never answers.
+#[test]
+fn no_checkout_and_a_silent_engine() {
+    let host = Host::new();
+    let socket = host.path("silent.sock");
+    let engine = UnixListener::bind(&socket).unwrap();
+    engine.set_nonblocking(true).unwrap();
+    let address = format!("unix://{}", socket.display());
+    let folder = host.path("nothing");
+    std::fs::create_dir(&folder).unwrap();
+    for arguments in [&["deploy", "."][..], &["deploy", ".", "--dry-run"]] {
+        let sdp = host.sdp(arguments).args(&["--json", "-H", &address]);
+
+        let run = sdp.within(&folder).run();
+
+        assert_eq!(run.problem().code, "not_a_checkout", "{}", run.story());
+        let asked = engine.accept().map_err(|error| error.kind());
+        assert_eq!(asked.err(), Some(ErrorKind::WouldBlock), "it was asked");
+    }
 }
 
 #[test]

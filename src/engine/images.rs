@@ -9,6 +9,7 @@ use super::{BUILTIN, Engine, builtin, error};
 use crate::event::{Amount, Unit};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Pull;
+use crate::shell::quoted;
 
 /// An image that the engine has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +146,8 @@ pub fn missing_image(reference: &str, cause: Option<&str>) -> Failure {
         None => format!("the image `{reference}` is not there"),
     };
     Failure::new(Code::ImageMissing, message).hint(format!(
-        "`docker pull {reference}`, `docker load -i FILE`, or `--image builtin`, a minimal image that sdp carries"
+        "`docker pull {}`, `docker load -i FILE`, or `--image builtin`, a minimal image that sdp carries",
+        quoted(reference)
     ))
 }
 

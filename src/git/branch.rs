@@ -11,6 +11,7 @@ use super::journal::lock_of;
 use super::switch::{Changes, CleanTree, Switch};
 use super::{Git, Id, Meter, Revision, held, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
+use crate::shell::quoted;
 
 /// A branch that has been checked out.
 #[derive(Debug)]
@@ -243,7 +244,8 @@ impl Git {
                 None => format!("`{branch}` and `origin/{branch}` have no commit in common"),
             };
             return Err(Failure::new(Code::BranchDiverged, message).hint(format!(
-                "`--force` follows the remote; `git log origin/{branch}..{branch}` shows what that drops"
+                "`--force` follows the remote; `git log {}` shows what that drops",
+                quoted(format!("origin/{branch}..{branch}"))
             )));
         }
         refuse_locked(&repo, Some(&name))?;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use procfs::process::{FDTarget, Process, all_processes};
 
 use crate::failure::{Code, Failure};
+use crate::shell::quoted;
 
 /// A lock file that is not sdp's own, in the checkout at `work_tree`.
 pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
@@ -23,7 +24,7 @@ pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
             Code::GitLocked,
             format!("`{shown}` is {age} old, and no git process holds it any more"),
         )
-        .hint(format!("`rm {shown}` and deploy again")),
+        .hint(format!("`rm {}` and deploy again", quoted(lock))),
     }
 }
 

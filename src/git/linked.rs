@@ -4,6 +4,7 @@ use gix::refs::FullName;
 
 use super::{Git, trouble};
 use crate::failure::{Code, Failure, Result};
+use crate::shell::quoted;
 
 impl Git {
     /// Refuses a branch, not checked out here, that another work tree of the repository has checked out: moving it would
@@ -29,14 +30,17 @@ impl Git {
                 .is_ok_and(|name| name.as_ref() == Some(branch));
             if has_it && path.is_dir() {
                 let branch = branch.shorten();
-                let path = path.display();
                 return Err(Failure::new(
                     Code::GitFailed,
                     format!(
-                        "`{branch}` is checked out in `{path}`, a work tree of the same repository"
+                        "`{branch}` is checked out in `{}`, a work tree of the same repository",
+                        path.display()
                     ),
                 )
-                .hint(format!("`git -C {path} checkout --detach` frees it")));
+                .hint(format!(
+                    "`git -C {} checkout --detach` frees it",
+                    quoted(path)
+                )));
             }
         }
         Ok(())

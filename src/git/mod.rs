@@ -53,6 +53,7 @@ pub use self::url::{Login, is_same, split_login};
 use crate::credentials::Credentials;
 use crate::event::Commit;
 use crate::failure::{Code, Failure, Result};
+use crate::shell::quoted;
 
 /// A checkout: a repository with a work tree. Cheap to clone.
 #[derive(Clone)]
@@ -132,7 +133,7 @@ impl Git {
             )
             .hint(format!(
                 "`git config --global --add safe.directory {}` if you trust it",
-                absolute(path).display()
+                quoted(absolute(path))
             )));
         }
         if repo.workdir().is_none() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::child;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::shell::quoted;
 
 /// How many of its last lines a failure repeats.
 const LAST_LINES: usize = 10;
@@ -27,7 +28,8 @@ impl Program<'_> {
     /// # Errors
     /// `git_failed` with git's last lines, or the interruption.
     pub async fn run(&self, settings: &[&str], arguments: &[&str]) -> Result<()> {
-        let shown = format!("git {}", arguments.join(" "));
+        let words: Vec<String> = arguments.iter().map(quoted).collect();
+        let shown = format!("git {}", words.join(" "));
         let Some(git) = find("git") else {
             return Err(Failure::new(
                 Code::GitFailed,
@@ -63,10 +65,7 @@ impl Program<'_> {
             return Ok(());
         }
         let skipped = said.len().saturating_sub(LAST_LINES);
-        let hint = format!(
-            "`cd {} && {shown}` shows the same",
-            self.directory.display()
-        );
+        let hint = format!("`cd {} && {shown}` shows the same", quoted(self.directory));
         Err(Failure::new(Code::GitFailed, format!("`{shown}` failed"))
             .hint(hint)
             .detail(said.split_off(skipped)))

@@ -16,6 +16,7 @@ use super::trouble::Reached;
 use super::{Meter, Revision, transport, trouble};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
+use crate::shell::quoted;
 
 /// What came over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +203,10 @@ pub fn absent(
     }
     let plural = if kind == "tag" { "tags" } else { "branches" };
     match nearest(wanted, &names) {
-        Some(near) => failure.hint(format!("`--{kind} {near}`, if that is what was meant")),
+        Some(near) => failure.hint(format!(
+            "`--{kind} {}`, if that is what was meant",
+            quoted(near)
+        )),
         None => failure.hint(format!(
             "`--{kind} NAME` picks one of the remote's {plural}"
         )),

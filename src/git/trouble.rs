@@ -9,6 +9,7 @@ use super::lfs;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure};
 use crate::redact;
+use crate::shell::quoted;
 
 /// How many files a message names.
 const NAMED_FILES: usize = 10;
@@ -99,7 +100,7 @@ fn explain(
             Code::GitFailed,
             format!("could not run `{program}` to fetch from `{shown}`"),
         )
-        .hint(format!("`command -v {program}` must find it"));
+        .hint(format!("`command -v {}` must find it", quoted(program)));
     }
     if reached == Reached::Branches {
         return Failure::new(
@@ -149,8 +150,9 @@ fn explain(
             format!("there is no git repository at `{shown}`"),
         )
         .hint(format!(
-            "`git ls-remote {shown}` must list branches; a hosting service answers the same \
-             where access is missing"
+            "`git ls-remote {}` must list branches; a hosting service answers the same \
+             where access is missing",
+            quoted(&shown)
         ));
     }
     if is_local {
@@ -162,6 +164,7 @@ fn explain(
 /// Tells why no answer came.
 fn unreachable(shown: &str, host: &str, text: &str) -> Failure {
     let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    let (address, name) = (quoted(shown), quoted(host));
     let unreachable = |message: String| Failure::new(Code::RemoteUnreachable, message);
     if let Some(status) = text
         .split("status ")
@@ -169,7 +172,7 @@ fn unreachable(shown: &str, host: &str, text: &str) -> Failure {
         .find(|status| status.starts_with('5') && status.parse::<u16>().is_ok())
     {
         unreachable(format!("`{shown}` answered with status {status}")).hint(format!(
-            "`git ls-remote {shown}` once the server is well again"
+            "`git ls-remote {address}` once the server is well again"
         ))
     } else if any(&[
         "dns error",
@@ -178,25 +181,25 @@ fn unreachable(shown: &str, host: &str, text: &str) -> Failure {
         "name or service not known",
     ]) {
         unreachable(format!("the name of the host `{host}` cannot be resolved")).hint(format!(
-            "`getent hosts {host}` must print its address; is the name right, and the network up?"
+            "`getent hosts {name}` must print its address; is the name right, and the network up?"
         ))
     } else if any(&["connection refused"]) {
         unreachable(format!(
             "nothing listens at `{shown}`: the connection was refused"
         ))
         .hint(format!(
-            "`git ls-remote {shown}` once the server is up; is the port right?"
+            "`git ls-remote {address}` once the server is up; is the port right?"
         ))
     } else if any(&["invalid peer certificate", "unknownissuer", "certificate"]) {
         unreachable(format!("the certificate of `{host}` is not trusted"))
             .hint("`SSL_CERT_FILE=FILE` or `git config --global http.sslCAInfo FILE` names the authority that signed it")
     } else if any(&["timed out", "timeout"]) {
         Failure::new(Code::RemoteTimeout, format!("`{shown}` does not answer")).hint(format!(
-            "`git ls-remote {shown}` shows whether git reaches it; check network and firewall"
+            "`git ls-remote {address}` shows whether git reaches it; check network and firewall"
         ))
     } else {
         unreachable(format!("could not reach `{shown}`")).hint(format!(
-            "`git ls-remote {shown}` shows whether git reaches it; check the network, proxy and \
+            "`git ls-remote {address}` shows whether git reaches it; check the network, proxy and \
              certificates"
         ))
     }
@@ -211,13 +214,13 @@ fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure 
         return match &own.ssh_key {
             Some(key) if text.contains("unprotected private key file") => {
                 failure(format!("ssh does not take the key `{}`: others may read it", key.display()))
-                    .hint(format!("`chmod 600 {}`", key.display()))
+                    .hint(format!("`chmod 600 {}`", quoted(key)))
             }
             Some(key) => failure(format!("`{shown}` refuses the key `{}`", key.display())).hint(
                 format!(
                     "`ssh -i {} -o IdentitiesOnly=yes -o BatchMode=yes {target}` must get in: is its \
                      public half at the host, and is it without passphrase?",
-                    key.display()
+                    quoted(key)
                 ),
             ),
             None => failure(format!("`{shown}` refuses the keys that ssh has")).hint(format!(
@@ -263,7 +266,7 @@ fn ssh_target(url: &gix::Url, host: &str) -> String {
     let port = url
         .port
         .map_or_else(String::new, |port| format!("-p {port} "));
-    format!("{port}{user}{host}")
+    format!("{port}{}", quoted(format!("{user}{host}")))
 }
 
 /// `url` for display: without user and password, but for the user of ssh, which is a part of the

@@ -6,6 +6,7 @@ mod trouble;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -18,6 +19,7 @@ use crate::event::{StageEmitter, Stream};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Build;
+use crate::shell::quoted;
 use progress::Compiled;
 use trouble::Attempt;
 
@@ -141,7 +143,8 @@ impl Toolchain {
         // -e: a broken package elsewhere in the module does not hide the ones that build.
         command.args(["-e", "-find", "-f", format, "--"]);
         command.args(patterns);
-        let what = format!("go list {}", patterns.join(" "));
+        let words: Vec<String> = patterns.iter().map(quoted).collect();
+        let what = format!("go list {}", words.join(" "));
         let printed = self.printed(command, &what, target, interrupt).await?;
         Ok(printed
             .into_iter()
@@ -153,8 +156,8 @@ impl Toolchain {
     /// Builds `package` into `output`. What the compiler prints goes out as events, as it is.
     ///
     /// # Errors
-    /// `go_too_old`, `build_failed` with the last lines and the places that they name, `disk_full`, or
-    /// the interruption.
+    /// `go_too_old`, `build_failed` with the last lines and the places that they name or because go wrote
+    /// nothing, `disk_full`, or the interruption.
     pub async fn build(
         &self,
         target: Target<'_>,
@@ -170,6 +173,7 @@ impl Toolchain {
             command.arg("-ldflags").arg(ldflags);
         }
         command.args(["--", package]);
+        let former = written(output);
         let compiled = RefCell::new(Compiled::default());
         let several = Notify::new();
         let mut said = Vec::new();
@@ -198,13 +202,17 @@ impl Toolchain {
             ended = building => ended?,
             never = counting => match never {},
         };
+        let what = format!("go build {}", quoted(package));
         if ended.success() {
+            // go touches a program that is up to date. One that it leaves alone is an older commit's.
+            if written(output) == former {
+                return Err(trouble::nothing_built(&what));
+            }
             if compiled.borrow_mut().finish() {
                 events.update(compiled.borrow().amount());
             }
             return Ok(());
         }
-        let what = format!("go build {package}");
         Err(trouble::failure(self.attempt(&what, target), said))
     }
 
@@ -286,4 +294,10 @@ impl Toolchain {
             .env("PWD", target.directory);
         command
     }
+}
+
+/// Tells one writing of a file from the next; `None` if there is no file.
+fn written(file: &Path) -> Option<(u64, i64, i64)> {
+    let file = file.metadata().ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec()))
 }

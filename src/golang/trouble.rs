@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::event::Place;
 use crate::failure::{Code, Failure};
+use crate::shell::quoted;
 
 /// How many of the last lines explain a failure.
 const SHOWN: usize = 20;
@@ -157,15 +158,23 @@ pub(super) fn failure(attempt: Attempt<'_>, mut lines: Vec<String>) -> Failure {
     let mut failure = too_old(attempt, &lines)
         .or_else(|| known(attempt, &lines))
         .unwrap_or_else(|| {
-            let directory = attempt.directory.display();
             let hint = format!(
-                "`cd {directory} && {what}` shows the same; fix it, push, and deploy again"
+                "`cd {} && {what}` shows the same; fix it, push, and deploy again",
+                quoted(attempt.directory)
             );
             Failure::new(Code::BuildFailed, format!("`{what}` failed")).hint(hint)
         });
     failure.places = places;
     let skipped = lines.len().saturating_sub(SHOWN);
     failure.detail(lines.split_off(skipped))
+}
+
+/// The failure of a `go build` that says it is well and has written no program.
+pub(super) fn nothing_built(what: &str) -> Failure {
+    Failure::new(Code::BuildFailed, format!("`{what}` wrote no program")).hint(
+        "`go env GOFLAGS` shows flags that keep go from it, such as `-n`; leave them out, in `--build-env` too, and \
+         deploy again",
+    )
 }
 
 fn known(attempt: Attempt<'_>, lines: &[String]) -> Option<Failure> {
@@ -178,10 +187,16 @@ fn known(attempt: Attempt<'_>, lines: &[String]) -> Option<Failure> {
         .find_map(|before| lines.iter().find_map(|line| line.split_once(before)))
         .and_then(|(_, rest)| rest.split([' ', ';', '"']).next())
         .map_or("", |name| name.trim_end_matches(':'));
-    let root = attempt.root.display().to_string();
-    let fill = |text: &str| text.replace("{}", name).replace("{root}", &root);
-    let message = format!("`{}` failed: {}", attempt.what, fill(known.message));
-    Some(Failure::new(known.code, message).hint(fill(known.hint)))
+    let message = format!(
+        "`{}` failed: {}",
+        attempt.what,
+        known.message.replace("{}", name)
+    );
+    let hint = known
+        .hint
+        .replace("{root}", &quoted(attempt.root))
+        .replace("{}", &quoted(name));
+    Some(Failure::new(known.code, message).hint(hint))
 }
 
 /// The module asks for a newer Go.

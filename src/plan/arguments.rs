@@ -12,6 +12,7 @@ use crate::cli;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{Login, Revision};
+use crate::shell::quoted;
 
 impl Publish {
     pub(super) fn parse(text: &str) -> Result<Publish> {
@@ -255,7 +256,8 @@ fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
     match error {
         dotenvy::Error::Io(error) => {
             Failure::io(Code::Usage, format_args!("read `{shown}`"), error).hint(format!(
-                "`ls -l {shown}`; --env-file names a file of NAME=VALUE lines"
+                "`ls -l {}`; --env-file names a file of NAME=VALUE lines",
+                quoted(file)
             ))
         }
         dotenvy::Error::LineParse(line, column) => {
@@ -311,13 +313,11 @@ fn exposed(file: &Path) -> Option<Warning> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
     let shown = file.display();
-    let quoted = file.to_string_lossy();
-    let quoted = shlex::try_quote(&quoted).unwrap_or_default();
     let us = rustix::process::getuid().as_raw();
     if metadata.mode() & 0o077 != 0 {
         Some(Warning {
             line: format!("`{shown}` holds secrets, and other users can read or change it"),
-            hint: format!("`chmod 600 {quoted}`"),
+            hint: format!("`chmod 600 {}`", quoted(file)),
         })
     } else if ![0, us].contains(&metadata.uid()) {
         Some(Warning {
@@ -325,7 +325,7 @@ fn exposed(file: &Path) -> Option<Warning> {
                 "`{shown}` holds secrets, and belongs to user {}",
                 metadata.uid()
             ),
-            hint: format!("`sudo chown {us} {quoted}`"),
+            hint: format!("`sudo chown {us} {}`", quoted(file)),
         })
     } else {
         None
@@ -377,7 +377,7 @@ fn token_in(file: &Path) -> Result<String> {
         )
         .hint(format!(
             "`ls -l {}`; --git-token-file names a file with a token in it",
-            file.display()
+            quoted(file)
         ))
     })?;
     match text.lines().next().map(str::trim) {

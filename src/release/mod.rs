@@ -19,6 +19,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Tracked};
 use crate::interrupt::Interrupt;
 use crate::plan::Repository;
+use crate::shell::quoted;
 use writer::Writer;
 
 /// The name of sdp's directory in a checkout.
@@ -390,7 +391,7 @@ fn included(checkout: &Path, patterns: &[String], tracked: &[Tracked]) -> Result
         if !any && found.len() == before {
             let message = format!("`--include {pattern}` matches no file of the checkout");
             return Err(Failure::new(Code::StartFailed, message)
-                .hint(format!("`ls {}` shows what is there", checkout.display())));
+                .hint(format!("`ls {}` shows what is there", quoted(checkout))));
         }
     }
     for file in tracked {

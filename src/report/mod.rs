@@ -23,6 +23,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use crate::event::{Event, Record};
+use crate::failure::Failure;
+use crate::panics;
 use crate::redact::{self, Redactor};
 use bars::Bars;
 use github::StepSummary;
@@ -59,45 +61,61 @@ pub struct Options {
 /// A running report.
 #[derive(Debug)]
 pub struct Report {
-    /// Closes when the report has written everything.
-    done: Receiver<()>,
+    /// Says when the report has ended, and whether it has written everything.
+    done: Receiver<bool>,
 }
 
 /// Starts the report of `records` on a thread of its own.
 pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) -> Report {
-    let (alive, done) = mpsc::channel();
+    let (ended, done) = mpsc::channel();
     std::thread::spawn(move || {
-        let console = Console::look(
-            options,
-            [io::stdout().is_terminal(), io::stderr().is_terminal()],
-            |name| std::env::var(name).ok(),
-        );
-        let (out, err) = (stream(io::stdout()), stream(io::stderr()));
-        let [out_look, err_look] = console.looks;
-        let summary = StepSummary::open(|name| std::env::var(name).ok());
-        match console.shape {
-            Shape::Json => run(&records, redactor, summary, Json::new(out)),
-            Shape::Lines => {
-                let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
-                let lines = Lines::new(out, err, options).on_github(console.github);
-                run(&records, redactor, summary, lines);
-            }
-            Shape::Bars => {
-                let bars = Bars::new(out, err, err_look, columns, options);
-                run(&records, redactor, summary, bars);
-            }
+        let last_words = redactor.clone();
+        let shown = panics::caught_here(|| show_all(&records, options, redactor));
+        if let Err(failure) = &shown {
+            tell(failure, &last_words, io::stderr());
         }
-        drop(alive);
+        ended.send(shown.is_ok()).ok();
     });
     Report { done }
 }
 
+/// Tells that the report itself has failed, and can tell nothing any more.
+fn tell(failure: &Failure, redactor: &Redactor, mut to: impl Write) {
+    let mut line = format!("error: {failure}; what was done since is not shown");
+    redactor.scrub(&mut line);
+    // There is nobody left to tell if that fails, too.
+    writeln!(to, "{line}").ok();
+}
+
+fn show_all(records: &Receiver<Record>, options: Options, redactor: Redactor) {
+    let console = Console::look(
+        options,
+        [io::stdout().is_terminal(), io::stderr().is_terminal()],
+        |name| std::env::var(name).ok(),
+    );
+    let (out, err) = (stream(io::stdout()), stream(io::stderr()));
+    let [out_look, err_look] = console.looks;
+    let summary = StepSummary::open(|name| std::env::var(name).ok());
+    match console.shape {
+        Shape::Json => run(records, redactor, summary, Json::new(out)),
+        Shape::Lines => {
+            let (out, err) = (Side::new(out, out_look), Side::new(err, err_look));
+            let lines = Lines::new(out, err, options).on_github(console.github);
+            run(records, redactor, summary, lines);
+        }
+        Shape::Bars => {
+            let bars = Bars::new(out, err, err_look, columns, options);
+            run(records, redactor, summary, bars);
+        }
+    }
+}
+
 impl Report {
     /// Waits until everything is written. Call it when all emitters are gone. A reader that has
-    /// stopped reading without closing its end holds it up for ever.
-    pub fn finish(self) {
-        // The sender goes when the report ends, however it ends.
-        self.done.recv().unwrap_or_default();
+    /// stopped reading without closing its end holds it up for ever. Returns whether nothing in the
+    /// report itself went wrong.
+    pub fn finish(self) -> bool {
+        self.done.recv().unwrap_or(false)
     }
 }
 
@@ -374,6 +392,29 @@ mod tests {
         );
         assert!(shown.text().matches("***").count() > 10);
         assert!(!shown.text().contains("hunter2"));
+    }
+
+    /// A report that panics ends, says so without secrets, and makes sdp fail.
+    #[test]
+    fn a_report_that_fails_says_so() {
+        struct Broken;
+        impl Show for Broken {
+            fn show(&mut self, _: &Record, _: Instant) {
+                panic!("hunter2 cannot be shown")
+            }
+            fn deadline(&self) -> Option<Instant> {
+                None
+            }
+            fn wake(&mut self, _: Instant) {}
+            fn end(&mut self, _: Instant) {}
+        }
+        let redactor = Redactor::new([("TOKEN", "hunter2")]);
+        let failure = panics::caught_here(|| pass(fixtures::success(), Broken)).unwrap_err();
+        let mut told = Vec::new();
+        tell(&failure, &redactor, &mut told);
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.starts_with("error: sdp panicked"), "{told}");
+        assert!(told.contains("*** cannot be shown; what"), "{told}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Id, Meter, Received, Revision};
 use crate::plan::Source;
 use crate::redact;
+use crate::shell::quoted;
 use crate::units::size;
 
 /// A checkout whose remote has been asked.
@@ -117,8 +118,9 @@ pub fn timed_out(limit: Duration, remote: &str) -> Failure {
         format!("`{remote}` has sent nothing for {limit:?}"),
     )
     .hint(format!(
-        "`git ls-remote {remote}` shows whether git reaches it; deploy again, or with a longer \
-         `--git-timeout`"
+        "`git ls-remote {}` shows whether git reaches it; deploy again, or with a longer \
+         `--git-timeout`",
+        quoted(remote)
     ))
 }
 

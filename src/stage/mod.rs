@@ -6,6 +6,7 @@ pub mod checkout;
 mod complete;
 pub mod fetch;
 pub mod health;
+pub mod package;
 pub mod pull;
 mod sampled;
 pub mod start;
