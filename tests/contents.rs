@@ -235,6 +235,19 @@ fn local_changes_in_a_submodule_are_refused_and_forced() {
     }
     assert_eq!(host.answer(), "one");
 
+    // A tag is no way around that, nor is force where nothing brings the submodules back.
+    nested.origin.tag("v1");
+    for (what, flag) in [("--tag", "--submodules"), ("--branch", "--force")] {
+        let name = if what == "--tag" { "v1" } else { "main" };
+        let run = allowing_paths(host.deploy(&nested.origin))
+            .args(&[what, name, flag])
+            .run();
+        let run = run.failed(4, "checkout_dirty", &NEXT[..2]);
+        let hint = run.problem().hint.as_deref().unwrap();
+        assert!(hint.starts_with("`--force --submodules`"), "{hint}");
+        assert_eq!(fs::read_to_string(&edited).unwrap(), "by hand");
+    }
+
     let second = nested.deploy().args(&["--force"]).run().deployed(NEXT);
     assert_eq!(fs::read_to_string(&edited).unwrap(), "inner");
     assert_eq!(host.answer(), "two");

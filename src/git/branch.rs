@@ -52,7 +52,8 @@ impl Git {
     /// made there; a tag or a commit leaves HEAD on no branch.
     ///
     /// Local changes to tracked files are refused, or dropped with `force`, even where nothing has
-    /// to be written: what is deployed is the commit. Untracked files are never touched.
+    /// to be written: what is deployed is the commit. Untracked files are never touched. Unfinished
+    /// work, such as a merge, is refused with `force` too. Submodules are not looked into.
     pub fn checkout(
         &self,
         revision: &Revision,
@@ -60,6 +61,7 @@ impl Git {
         force: bool,
         meter: &Meter,
     ) -> Result<Checkout> {
+        self.refuse_unfinished()?;
         match revision {
             Revision::Branch(branch) => self.checkout_branch(branch, upstream, force, meter),
             Revision::Tag(_) | Revision::Commit(_) => {
@@ -124,10 +126,6 @@ impl Git {
         force: bool,
         meter: &Meter,
     ) -> Result<Checkout> {
-        self.refuse_unfinished()?;
-        if !force {
-            self.refuse_changed_submodules()?;
-        }
         let repo = self.local();
         let name = full_name(branch)?;
         let (current, head) = read_head(&repo)?;

@@ -84,7 +84,8 @@ impl Git {
         if changed.is_empty() {
             Ok(())
         } else {
-            Err(trouble::dirty(&changed))
+            Err(trouble::dirty(&changed)
+                .hint("`--force --submodules` drops them; `git stash` there keeps them for later"))
         }
     }
 
