@@ -296,6 +296,81 @@ fn submodule_that_cannot_be_had() {
     );
 }
 
+/// A killed git leaves a repository without a commit, and a work tree that names it.
+#[test]
+fn half_clones_of_submodules_are_made_anew() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    let (library, inner) = (".git/modules/lib", ".git/modules/lib/modules/deep/inner");
+    let rows = [("lib", library), ("lib/deep/inner", inner)];
+    host.clone_by_hand(&nested.origin);
+    for (at, repository) in rows {
+        let (at, repository) = (host.checkout().join(at), host.checkout().join(repository));
+        fs::remove_dir_all(&at).ok();
+        fs::remove_dir_all(&repository).ok();
+        fs::create_dir_all(repository.parent().unwrap()).unwrap();
+        host.git(&[
+            "init",
+            "-q",
+            "--separate-git-dir",
+            repository.to_str().unwrap(),
+            at.to_str().unwrap(),
+        ]);
+
+        let run = nested.deploy().run();
+
+        assert_eq!(run.code, 0, "{}: {}", at.display(), run.story());
+        let status = nested.submodules();
+        assert!(status.lines().all(|line| line.starts_with(' ')), "{status}");
+    }
+    assert_eq!(host.answer(), "one");
+}
+
+#[test]
+fn submodule_that_has_moved() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    let library = nested.library.bare().with_file_name("moved.git");
+    fs::rename(nested.library.bare(), &library).unwrap();
+    let url = format!("file://{}", library.display());
+    nested
+        .library
+        .git(&["remote", "set-url", "origin", library.to_str().unwrap()]);
+    nested
+        .origin
+        .git(&["config", "-f", ".gitmodules", "submodule.lib.url", &url]);
+    nested.origin.git(&["submodule", "--quiet", "sync"]);
+    nested.change("two");
+
+    nested.deploy().run().deployed(NEXT);
+
+    assert_eq!(host.answer(), "two");
+}
+
+#[test]
+fn submodule_whose_repository_is_gone() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    fs::remove_dir_all(host.checkout().join(".git/modules/lib")).unwrap();
+
+    // Nobody knows which commit its files are of.
+    let run = allowing_paths(host.deploy(&nested.origin)).run();
+
+    assert_ne!(run.code, 4, "{}", run.story());
+    let (line, hint) = warnings(&run)[0];
+    assert!(
+        line.contains("`lib`") && hint.starts_with("`--submodules`"),
+        "{line}: {hint}"
+    );
+    let run = nested.deploy().run().failed(4, "git_failed", &NEXT[..3]);
+    let hint = run.problem().hint.as_deref().unwrap();
+    assert!(hint.starts_with("`mv` lib"), "{hint}");
+    fs::remove_dir_all(host.checkout().join("lib")).unwrap();
+    nested.deploy().run().deployed(NEXT);
+}
+
 /// Git gets the time to take its lock files with it.
 #[test]
 fn interrupted_while_submodules_come() {
