@@ -371,6 +371,30 @@ fn submodule_whose_repository_is_gone() {
     nested.deploy().run().deployed(NEXT);
 }
 
+/// Somebody's own ssh is asked for submodules, too.
+#[test]
+fn submodule_over_a_configured_ssh() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    let bare = nested.library.bare().display();
+    let url = format!("ssh://nobody.invalid{bare}");
+    nested
+        .origin
+        .git(&["config", "-f", ".gitmodules", "submodule.lib.url", &url]);
+    nested.origin.commit(&Files::new(), "Over ssh");
+    host.instead_of("my-ssh", "for last; do :; done\nexec sh -c \"$last\"");
+    let ssh = host.path("bin/my-ssh");
+    let config = host.at_home(
+        "gitconfig",
+        &format!("[core]\n\tsshCommand = {}\n", ssh.display()),
+    );
+
+    let run = nested.deploy().env("GIT_CONFIG_GLOBAL", &config).run();
+
+    run.deployed(FIRST);
+    assert_eq!(host.answer(), "one");
+}
+
 /// Git gets the time to take its lock files with it.
 #[test]
 fn interrupted_while_submodules_come() {
