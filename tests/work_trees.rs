@@ -299,6 +299,44 @@ fn lock_that_somebody_or_nobody_holds() {
     host.holds(&[&second], &[&first]);
 }
 
+/// Only the reflog would know them.
+#[test]
+fn commits_on_a_detached_head_are_named_when_it_leaves() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = origin.git(&["rev-parse", "HEAD"]);
+    origin.tag("v1");
+    origin.commit(&server("two"), "Say two");
+    host.deploy(&origin).run().deployed(FIRST);
+    let rows: [(&[&str], usize); 3] = [
+        (&["--branch", "main"], 2),
+        (&["--tag", "v1"], 1),
+        // Nobody made a commit here.
+        (&["--branch", "main"], 0),
+    ];
+    for (what, count) in rows {
+        let at = if count == 0 { &first } else { "main" };
+        host.git(&["checkout", "-q", "--detach", at]);
+        for _ in 0..count {
+            host.git(&["commit", "-q", "--allow-empty", "-m", "By hand"]);
+        }
+        let made = host.git(&["rev-parse", "--short=9", "HEAD"]);
+
+        let run = host.deploy(&origin).args(what).run().deployed(NEXT);
+
+        let warnings = warnings(&run);
+        assert_eq!(warnings.len(), usize::from(count > 0), "{warnings:?}");
+        if count > 0 {
+            assert!(warnings[0].ends_with(&format!("`{made}`")), "{warnings:?}");
+            assert_eq!(
+                warnings[0].contains("2 commits"),
+                count == 2,
+                "{warnings:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn checkout_of_another_user() {
     let host = Host::new();

@@ -66,6 +66,20 @@ pub async fn checkout(
         (None, true) => cx.events.note(format!("new {revision}")),
         (None, false) => {}
     }
+    if let Some((last, count)) = done.abandoned {
+        let last = last.to_string();
+        let last = &last[..9];
+        let many = match count {
+            1 => "a commit".to_owned(),
+            more => format!("{more} commits"),
+        };
+        cx.events.warn(
+            format!("{many} that no branch or tag holds stayed behind at `{last}`"),
+            Some(format!(
+                "`git branch NAME {last}` in the checkout keeps them reachable"
+            )),
+        );
+    }
     if done.changes != Changes::default() {
         cx.events.note(done.changes.to_string());
     }
