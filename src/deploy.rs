@@ -35,7 +35,7 @@ pub async fn deploy(
 ) -> Ended {
     let mut run = Run::begin("deploy", &plan.id, &plan.repository, emitter, interrupt);
     let wanted = plan.source.revision.as_ref();
-    run.branch = wanted.and_then(Revision::name).map(str::to_owned);
+    run.branch = wanted.and_then(Revision::label);
     for warning in &plan.warnings {
         emitter.warn(&warning.line, Some(warning.hint.clone()));
     }
@@ -96,7 +96,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         None => open(plan)?,
     };
     let revision = revision(plan, &git)?;
-    run.branch = revision.name().map(str::to_owned);
+    run.branch = revision.label();
     plan.check_stamp(revision.stamp())?;
     if let Some(host) = git.tells_in_clear() {
         run.emitter.warn(
@@ -229,7 +229,7 @@ async fn replace(
             let image = image.wait(&cx).await?;
             let origin = Origin {
                 git: &pulled.git,
-                branch: pulled.revision.name(),
+                branch: pulled.revision.label(),
                 commit: &pulled.commit,
             };
             let settings = settings(plan, made.toolchain, &image);
@@ -327,7 +327,7 @@ async fn unchanged(
     let [former] = formers else { return None };
     let identity = former.identity.as_ref()?;
     let same = identity.commit == pulled.commit.id
-        && identity.branch.as_deref() == pulled.revision.name()
+        && identity.branch == pulled.revision.label()
         && identity.settings == settings(plan, toolchain, image);
     let well = same && handover::examine(engine, former, identity).await.is_ok();
     well.then(|| former.clone())

@@ -394,6 +394,26 @@ fn tag_and_commit_over_https() {
     assert_eq!(host.answer(), "three");
 }
 
+/// A branch may have the same name.
+#[test]
+fn tag_is_told_from_a_branch() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    origin.tag("main");
+    let tag = ["--tag", "main", "--if-changed"];
+    for (what, told, outcome) in [
+        (&tag[..], "tag main", "deployed"),
+        (&tag[..], "tag main", "unchanged"),
+        (&["--branch", "main", "--if-changed"], "main", "deployed"),
+    ] {
+        let run = host.deploy(&origin).args(what).run();
+        assert_eq!(run.code, 0, "{what:?}: {}", run.story());
+        assert_eq!(run.status().outcome.as_deref(), Some(outcome), "{what:?}");
+        assert_eq!(run.status().branch.as_deref(), Some(told));
+        assert_eq!(host.running().label("sdp.branch"), Some(told));
+    }
+}
+
 #[test]
 fn commit_by_the_id_of_its_tag() {
     let host = Host::new();

@@ -61,6 +61,16 @@ impl Revision {
         }
     }
 
+    /// How people are told what runs: `main`, or `tag v1.0`, which cannot be the name of a branch;
+    /// commits speak for themselves.
+    pub fn label(&self) -> Option<String> {
+        match self {
+            Revision::Branch(name) => Some(name.clone()),
+            Revision::Tag(name) => Some(format!("tag {name}")),
+            Revision::Commit(_) => None,
+        }
+    }
+
     /// What stands for it in a program: the name, or for a commit what git itself says instead.
     pub fn stamp(&self) -> &str {
         self.name().unwrap_or("HEAD")
