@@ -52,7 +52,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'Where the checkout is, or goes when it is cloned')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Where to clone from when there is no checkout yet')
             [CompletionResult]::new('--depth', '--depth', [CompletionResultType]::ParameterName, 'Clone no more than the last N commits')
-            [CompletionResult]::new('--ssh-key', '--ssh-key', [CompletionResultType]::ParameterName, 'The private key for ssh, and no other')
+            [CompletionResult]::new('--ssh-key', '--ssh-key', [CompletionResultType]::ParameterName, 'The private key for ssh, before any other')
             [CompletionResult]::new('--git-token-file', '--git-token-file', [CompletionResultType]::ParameterName, 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has')
             [CompletionResult]::new('--git-timeout', '--git-timeout', [CompletionResultType]::ParameterName, 'How long a transfer may make no progress')
             [CompletionResult]::new('--package', '--package', [CompletionResultType]::ParameterName, 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]')

@@ -48,7 +48,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --path 'Where the checkout is, or goes when it is cloned'
             cand --url 'Where to clone from when there is no checkout yet'
             cand --depth 'Clone no more than the last N commits'
-            cand --ssh-key 'The private key for ssh, and no other'
+            cand --ssh-key 'The private key for ssh, before any other'
             cand --git-token-file 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has'
             cand --git-timeout 'How long a transfer may make no progress'
             cand --package 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]'

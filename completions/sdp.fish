@@ -49,7 +49,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l commit -d 'The commit
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l path -d 'Where the checkout is, or goes when it is cloned' -r -f -a "(__fish_complete_directories)"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l url -d 'Where to clone from when there is no checkout yet' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l depth -d 'Clone no more than the last N commits' -r
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ssh-key -d 'The private key for ssh, and no other' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ssh-key -d 'The private key for ssh, before any other' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l git-token-file -d 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l git-timeout -d 'How long a transfer may make no progress' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l package -d 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]' -r

@@ -36,7 +36,7 @@ pub async fn deploy(
 ) -> Ended {
     let mut run = Run::begin("deploy", &plan.id, &plan.repository, emitter, interrupt);
     let wanted = plan.source.revision.as_ref();
-    run.branch = wanted.and_then(Revision::name).map(str::to_owned);
+    run.branch = wanted.and_then(Revision::label);
     for warning in &plan.warnings {
         emitter.warn(&warning.line, Some(warning.hint.clone()));
     }
@@ -102,7 +102,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         }
     };
     let revision = revision(plan, &git)?;
-    run.branch = revision.name().map(str::to_owned);
+    run.branch = revision.label();
     plan.check_stamp(revision.stamp())?;
     let fetched = run
         .stage(Stage::Fetch, async |cx| {
@@ -111,7 +111,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         .await?;
     let checked_out = run
         .stage(Stage::Checkout, async |cx| {
-            checkout::checkout(&cx, fetched, plan.force).await
+            checkout::checkout(&cx, fetched, plan.force, plan.submodules).await
         })
         .await?;
     let pulled = run
@@ -132,7 +132,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let binary = run
         .stage(Stage::Build, async |cx| {
             let built = build::build(&cx, &toolchain, &platform, plan, &pulled, &output).await;
-            let restored = put_back(&cx, &pulled.git, &output.with_file_name("changed"));
+            let restored = put_back(&cx, &pulled.git, &store, &plan.id);
             let binary = built?;
             restored.map(|()| binary)
         })
@@ -181,10 +181,12 @@ pub async fn check_host(
     run.interrupt.or(checks).await
 }
 
-/// Puts tracked files back that the build has changed, so that the release has the commit's and the
-/// next deployment meets no local changes. What the build made of them is kept.
-fn put_back(cx: &Context, git: &Git, keep: &Path) -> Result<()> {
-    let changed = git.restore(keep)?;
+/// Puts tracked files back that have changed while go was building, so that the release has the
+/// commit's and the next deployment meets no local changes. What they were is kept: it may be
+/// somebody's work, and the only copy.
+fn put_back(cx: &Context, git: &Git, store: &Store, id: &str) -> Result<()> {
+    let keep = store.changed(id);
+    let changed = git.restore(&keep)?;
     let named: Vec<String> = changed
         .iter()
         .take(NAMED_FILES)
@@ -195,13 +197,14 @@ fn put_back(cx: &Context, git: &Git, keep: &Path) -> Result<()> {
         more => format!(" and {more} more"),
     };
     if !named.is_empty() {
+        store.retire_changed()?;
         cx.events.warn(
             format!(
-                "the build changed tracked files, which are put back: {}{more}",
+                "tracked files changed during the build and are put back: {}{more}",
                 named.join(", ")
             ),
             Some(format!(
-                "`ls -R {}` lists what it made of them; commit that if it is meant",
+                "`ls -R {}` lists what they were; commit that if it is meant",
                 quoted(keep)
             )),
         );
@@ -235,7 +238,7 @@ async fn replace(
             let image = image.wait(&cx).await?;
             let origin = Origin {
                 git: &pulled.git,
-                branch: pulled.revision.name(),
+                branch: pulled.revision.label(),
                 commit: &pulled.commit,
             };
             let settings = settings(plan, made.toolchain, &image);
@@ -333,7 +336,7 @@ async fn unchanged(
     let [former] = formers else { return None };
     let identity = former.identity.as_ref()?;
     let same = identity.commit == pulled.commit.id
-        && identity.branch.as_deref() == pulled.revision.name()
+        && identity.branch == pulled.revision.label()
         && identity.settings == settings(plan, toolchain, image);
     let well = same && handover::examine(engine, former, identity).await.is_ok();
     well.then(|| former.clone())

@@ -253,7 +253,7 @@ pub struct Service {
     /// How often the engine had to start it again.
     pub restarts: u64,
     pub deployment: String,
-    /// The branch or the tag; `None` if a commit was named.
+    /// The branch, or `tag NAME`; `None` if a commit was named.
     pub branch: Option<String>,
     pub commit: Commit,
     pub container: Running,
@@ -265,7 +265,7 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     pub deployment: String,
-    /// The branch or the tag; `None` if a commit was named.
+    /// The branch, or `tag NAME`; `None` if a commit was named.
     pub branch: Option<String>,
     pub commit: Commit,
 }

@@ -235,6 +235,19 @@ fn local_changes_in_a_submodule_are_refused_and_forced() {
     }
     assert_eq!(host.answer(), "one");
 
+    // A tag is no way around that, nor is force where nothing brings the submodules back.
+    nested.origin.tag("v1");
+    for (what, flag) in [("--tag", "--submodules"), ("--branch", "--force")] {
+        let name = if what == "--tag" { "v1" } else { "main" };
+        let run = allowing_paths(host.deploy(&nested.origin))
+            .args(&[what, name, flag])
+            .run();
+        let run = run.failed(4, "checkout_dirty", &NEXT[..2]);
+        let hint = run.problem().hint.as_deref().unwrap();
+        assert!(hint.starts_with("`--force --submodules`"), "{hint}");
+        assert_eq!(fs::read_to_string(&edited).unwrap(), "by hand");
+    }
+
     let second = nested.deploy().args(&["--force"]).run().deployed(NEXT);
     assert_eq!(fs::read_to_string(&edited).unwrap(), "inner");
     assert_eq!(host.answer(), "two");
@@ -281,6 +294,105 @@ fn submodule_that_cannot_be_had() {
         "{}",
         run.story()
     );
+}
+
+/// A killed git leaves a repository without a commit, and a work tree that names it.
+#[test]
+fn half_clones_of_submodules_are_made_anew() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    let (library, inner) = (".git/modules/lib", ".git/modules/lib/modules/deep/inner");
+    let rows = [("lib", library), ("lib/deep/inner", inner)];
+    host.clone_by_hand(&nested.origin);
+    for (at, repository) in rows {
+        let (at, repository) = (host.checkout().join(at), host.checkout().join(repository));
+        fs::remove_dir_all(&at).ok();
+        fs::remove_dir_all(&repository).ok();
+        fs::create_dir_all(repository.parent().unwrap()).unwrap();
+        host.git(&[
+            "init",
+            "-q",
+            "--separate-git-dir",
+            repository.to_str().unwrap(),
+            at.to_str().unwrap(),
+        ]);
+
+        let run = nested.deploy().run();
+
+        assert_eq!(run.code, 0, "{}: {}", at.display(), run.story());
+        let status = nested.submodules();
+        assert!(status.lines().all(|line| line.starts_with(' ')), "{status}");
+    }
+    assert_eq!(host.answer(), "one");
+}
+
+#[test]
+fn submodule_that_has_moved() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    let library = nested.library.bare().with_file_name("moved.git");
+    fs::rename(nested.library.bare(), &library).unwrap();
+    let url = format!("file://{}", library.display());
+    nested
+        .library
+        .git(&["remote", "set-url", "origin", library.to_str().unwrap()]);
+    nested
+        .origin
+        .git(&["config", "-f", ".gitmodules", "submodule.lib.url", &url]);
+    nested.origin.git(&["submodule", "--quiet", "sync"]);
+    nested.change("two");
+
+    nested.deploy().run().deployed(NEXT);
+
+    assert_eq!(host.answer(), "two");
+}
+
+#[test]
+fn submodule_whose_repository_is_gone() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    fs::remove_dir_all(host.checkout().join(".git/modules/lib")).unwrap();
+
+    // Nobody knows which commit its files are of.
+    let run = allowing_paths(host.deploy(&nested.origin)).run();
+
+    assert_ne!(run.code, 4, "{}", run.story());
+    let (line, hint) = warnings(&run)[0];
+    assert!(
+        line.contains("`lib`") && hint.starts_with("`--submodules`"),
+        "{line}: {hint}"
+    );
+    let run = nested.deploy().run().failed(4, "git_failed", &NEXT[..3]);
+    let hint = run.problem().hint.as_deref().unwrap();
+    assert!(hint.starts_with("`mv` lib"), "{hint}");
+    fs::remove_dir_all(host.checkout().join("lib")).unwrap();
+    nested.deploy().run().deployed(NEXT);
+}
+
+/// Somebody's own ssh is asked for submodules, too.
+#[test]
+fn submodule_over_a_configured_ssh() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    let bare = nested.library.bare().display();
+    let url = format!("ssh://nobody.invalid{bare}");
+    nested
+        .origin
+        .git(&["config", "-f", ".gitmodules", "submodule.lib.url", &url]);
+    nested.origin.commit(&Files::new(), "Over ssh");
+    host.instead_of("my-ssh", "for last; do :; done\nexec sh -c \"$last\"");
+    let ssh = host.path("bin/my-ssh");
+    let config = host.at_home(
+        "gitconfig",
+        &format!("[core]\n\tsshCommand = {}\n", ssh.display()),
+    );
+
+    let run = nested.deploy().env("GIT_CONFIG_GLOBAL", &config).run();
+
+    run.deployed(FIRST);
+    assert_eq!(host.answer(), "one");
 }
 
 /// Git gets the time to take its lock files with it.

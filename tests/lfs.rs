@@ -143,6 +143,34 @@ fn lfs_files_that_cannot_be_had() {
     host.holds(&[&run], &[&first]);
 }
 
+/// What a sparse checkout leaves out is not fetched, whatever the names of the others are.
+#[test]
+fn lfs_files_of_a_sparse_checkout() {
+    let host = Host::new();
+    let origin = lfs_origin(&host, "one");
+    let odd = ["odd, [name]*.bin", "tiefe/grö\\ße?.bin"];
+    let files = odd.map(|path| (path.to_owned(), format!("in {path}")));
+    origin.commit(&files.to_vec(), "Be odd");
+    host.command("mkdir")
+        .current_dir(host.path("srv"))
+        .arg(host.name())
+        .status()
+        .unwrap();
+    let skip = ["-c", "filter.lfs.smudge=cat", "-c", "filter.lfs.process="];
+    let clone = ["clone", "-q", "--sparse", &origin.url(), "."];
+    host.git(&[&skip[..], &clone].concat());
+    host.git(&[&skip[..], &["sparse-checkout", "set", "--cone", "tiefe"]].concat());
+
+    let run = host.deploy(&origin).run().deployed(NEXT);
+
+    assert_eq!(host.answer(), "one");
+    for (path, content) in &files {
+        let there = fs::read_to_string(host.release(&run).join(path)).unwrap();
+        assert_eq!(there, *content);
+    }
+    assert!(!host.checkout().join("data").exists());
+}
+
 /// A text that only looks like a pointer is nobody's business.
 #[test]
 fn pointers_without_the_attribute_are_files() {

@@ -394,6 +394,114 @@ fn tag_and_commit_over_https() {
     assert_eq!(host.answer(), "three");
 }
 
+/// A branch may have the same name.
+#[test]
+fn tag_is_told_from_a_branch() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    origin.tag("main");
+    let tag = ["--tag", "main", "--if-changed"];
+    for (what, told, outcome) in [
+        (&tag[..], "tag main", "deployed"),
+        (&tag[..], "tag main", "unchanged"),
+        (&["--branch", "main", "--if-changed"], "main", "deployed"),
+    ] {
+        let run = host.deploy(&origin).args(what).run();
+        assert_eq!(run.code, 0, "{what:?}: {}", run.story());
+        assert_eq!(run.status().outcome.as_deref(), Some(outcome), "{what:?}");
+        assert_eq!(run.status().branch.as_deref(), Some(told));
+        assert_eq!(host.running().label("sdp.branch"), Some(told));
+    }
+}
+
+#[test]
+fn commit_by_the_id_of_its_tag() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = origin.git(&["rev-parse", "HEAD"]);
+    let tag = origin.tag("v1");
+    origin.commit(&server("two"), "Say two");
+    for (id, stages) in [(&tag[..], FIRST), (&tag[..12], NEXT)] {
+        let run = host.deploy(&origin).args(&["--commit", id]).run();
+        let run = run.deployed(stages);
+        assert_eq!(run.status().commit.as_ref(), Some(&first), "{id}");
+    }
+    assert_eq!(host.answer(), "one");
+}
+
+/// What is not here may well be at the remote.
+#[test]
+fn commit_that_a_shallow_history_lacks() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = origin.git(&["rev-parse", "HEAD"]);
+    origin.commit(&server("two"), "Say two");
+    host.git_in(
+        "srv",
+        &["clone", "-q", "--depth", "1", &origin.url(), host.name()],
+    );
+
+    let run = host.deploy(&origin).args(&["--commit", &first[..9]]).run();
+    let run = run.failed(4, "commit_not_found", &NEXT[..1]);
+    let problem = run.problem();
+    assert!(problem.message.ends_with("which is cut off"), "{problem:?}");
+    let hint = problem.hint.as_deref().unwrap();
+    assert!(hint.starts_with("`--commit` with all 40 digits"), "{hint}");
+
+    let run = host.deploy(&origin).args(&["--commit", &first]).run();
+    run.deployed(NEXT);
+    assert_eq!(host.answer(), "one");
+}
+
+#[test]
+fn remote_with_tags_only() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    origin.tag("v1");
+    let bare = ["--git-dir", origin.bare().to_str().unwrap()];
+    origin.git(&[&bare[..], &["update-ref", "-d", "refs/heads/main"]].concat());
+
+    for what in [&["--branch", "main"][..], &[]] {
+        let run = host.deploy(&origin).args(what).run().exited(4);
+        let problem = run.problem();
+        assert_eq!(problem.code, "branch_not_found");
+        assert!(
+            problem.message.ends_with("has tags, but no branches"),
+            "{problem:?}"
+        );
+        assert_eq!(problem.detail, ["tags: v1"]);
+        let hint = problem.hint.as_deref().unwrap();
+        assert!(hint.starts_with("`--tag NAME`"), "{hint}");
+    }
+    let run = host.deploy(&origin).args(&["--tag", "v1"]).run();
+    run.deployed(FIRST);
+}
+
+/// Found out before anything is asked or made.
+#[test]
+fn names_that_git_would_not_have() {
+    let host = Host::new();
+    for (flag, name) in [
+        ("--branch", "a..b"),
+        ("--branch", "a b"),
+        ("--tag", "v1~"),
+        ("--tag", "/v1"),
+    ] {
+        let run = host
+            .deploy_from("file:///nowhere")
+            .args(&[flag, name])
+            .env("DOCKER_HOST", "unix:///nowhere")
+            .run();
+        let run = run.failed(2, "usage", &[]);
+        let message = &run.problem().message;
+        assert!(
+            message.starts_with(&format!("`{name}` cannot be")),
+            "{message}"
+        );
+    }
+    host.is_untouched();
+}
+
 #[test]
 fn shallow_clone_is_pulled() {
     let host = Host::new();

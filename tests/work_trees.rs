@@ -168,7 +168,8 @@ fn unfinished_work_is_refused() {
     let notes = |text: &str| vec![("notes.txt".to_owned(), text.to_owned())];
     origin.commit(&notes("zero\n"), "Take notes");
     origin.commit(&notes("one\n"), "Change notes");
-    origin.commit(&notes("two\n"), "Change them again");
+    let id = origin.commit(&notes("two\n"), "Change them again");
+    origin.tag("v1");
     let first = host.deploy(&origin).run().deployed(FIRST);
     host.git(&["checkout", "-q", "-b", "mine", "HEAD~2"]);
     fs::write(host.checkout().join("notes.txt"), "mine\n").unwrap();
@@ -209,12 +210,10 @@ fn unfinished_work_is_refused() {
             name == "bisect",
             "{begin:?}: {begun:?}"
         );
-        for force in [&[][..], &["--force"]] {
-            let refused = host
-                .deploy(&origin)
-                .args(&["--branch", "main"])
-                .args(force)
-                .run();
+        let whats = [["--branch", "main"], ["--tag", "v1"], ["--commit", &id]];
+        let forced = whats.map(|what| [&what[..], &["--force"]].concat());
+        for what in whats.map(Vec::from).iter().chain(&forced) {
+            let refused = host.deploy(&origin).args(what).run();
             let refused = refused.failed(4, "git_unfinished", &NEXT[..2]);
             let problem = refused.problem();
             let what = format!("a `git {name}` is unfinished");
@@ -298,6 +297,44 @@ fn lock_that_somebody_or_nobody_holds() {
     }
     let second = host.deploy(&origin).run().deployed(NEXT);
     host.holds(&[&second], &[&first]);
+}
+
+/// Only the reflog would know them.
+#[test]
+fn commits_on_a_detached_head_are_named_when_it_leaves() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = origin.git(&["rev-parse", "HEAD"]);
+    origin.tag("v1");
+    origin.commit(&server("two"), "Say two");
+    host.deploy(&origin).run().deployed(FIRST);
+    let rows: [(&[&str], usize); 3] = [
+        (&["--branch", "main"], 2),
+        (&["--tag", "v1"], 1),
+        // Nobody made a commit here.
+        (&["--branch", "main"], 0),
+    ];
+    for (what, count) in rows {
+        let at = if count == 0 { &first } else { "main" };
+        host.git(&["checkout", "-q", "--detach", at]);
+        for _ in 0..count {
+            host.git(&["commit", "-q", "--allow-empty", "-m", "By hand"]);
+        }
+        let made = host.git(&["rev-parse", "--short=9", "HEAD"]);
+
+        let run = host.deploy(&origin).args(what).run().deployed(NEXT);
+
+        let warnings = warnings(&run);
+        assert_eq!(warnings.len(), usize::from(count > 0), "{warnings:?}");
+        if count > 0 {
+            assert!(warnings[0].ends_with(&format!("`{made}`")), "{warnings:?}");
+            assert_eq!(
+                warnings[0].contains("2 commits"),
+                count == 2,
+                "{warnings:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -396,7 +433,8 @@ fn files_that_the_build_changes_are_put_back() {
         assert!(warning.contains(file), "{warning}");
     }
     assert!(!warning.contains("new.txt"), "{warning}");
-    let kept = host.checkout().join(".sdp/build/changed");
+    let changed = host.checkout().join(".sdp/build/changed");
+    let kept = changed.join(first.deployment());
     let table = fs::read_to_string(kept.join("data/table.txt")).unwrap();
     assert!(table.starts_with("1\n") && table.len() > 2, "{table}");
     assert_eq!(listing(&kept.join("data")).len(), 1);
@@ -412,9 +450,21 @@ fn files_that_the_build_changes_are_put_back() {
     origin.commit(&server("two"), "Say two");
     let second = host.deploy(&origin).run().deployed(NEXT);
     assert_eq!(warnings(&second), Vec::<&str>::new());
-    assert!(!kept.exists(), "they are those of the last build");
     assert_eq!(host.answer(), "two");
     host.holds(&[&second], &[&first]);
+
+    // What was put back may be somebody's work: later builds leave it, up to a number.
+    assert!(kept.join("data/table.txt").exists(), "of the first build");
+    assert_eq!(listing(&changed).len(), 2);
+    let ids = ["a", "b", "c", "d"];
+    for id in ids {
+        let run = host.deploy(&origin).args(&go).args(&["--id", id]).run();
+        run.deployed(NEXT);
+        fs::remove_file(host.checkout().join("new.txt")).ok();
+    }
+    let left = listing(&changed);
+    assert!(left.len() == 5 && !kept.exists(), "{left:?}");
+    assert!(ids.iter().all(|id| left.contains(*id)), "{left:?}");
 }
 
 /// Without a `go` line, go adds one.
@@ -438,7 +488,11 @@ fn go_mod_that_go_changes_is_put_back() {
     );
     let mine = fs::read_to_string(host.checkout().join("go.mod")).unwrap();
     assert_eq!(mine, "module example.com/app\n");
-    let kept = host.checkout().join(".sdp/build/changed/go.mod");
+    let kept = host
+        .checkout()
+        .join(".sdp/build/changed")
+        .join(run.deployment())
+        .join("go.mod");
     assert!(fs::read_to_string(kept).unwrap().contains("\ngo 1."));
     host.deploy(&origin)
         .env("GOFLAGS", "-mod=mod")

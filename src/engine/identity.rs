@@ -28,7 +28,7 @@ pub struct Identity {
     /// The checkout. Two checkouts with the same name on one host are two services.
     pub path: PathBuf,
     pub deployment: String,
-    /// The branch or the tag; `None` if a commit was named.
+    /// The branch, or `tag NAME`; `None` if a commit was named.
     pub branch: Option<String>,
     pub commit: String,
     /// The directory at /src.

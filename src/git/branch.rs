@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use gix::ObjectId;
+use gix::bstr::BStr;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, Target};
 
@@ -21,6 +22,8 @@ pub struct Checkout {
     /// The branch was not there before.
     pub created: bool,
     pub changes: Changes,
+    /// Commits made here that no branch or tag holds: the last one, and how many there are.
+    pub abandoned: Option<(Id, usize)>,
     /// For [`Git::pull`].
     pub clean: CleanTree,
 }
@@ -53,7 +56,8 @@ impl Git {
     /// made there; a tag or a commit leaves HEAD on no branch.
     ///
     /// Local changes to tracked files are refused, or dropped with `force`, even where nothing has
-    /// to be written: what is deployed is the commit. Untracked files are never touched.
+    /// to be written: what is deployed is the commit. Untracked files are never touched. Unfinished
+    /// work, such as a merge, is refused with `force` too. Submodules are not looked into.
     pub fn checkout(
         &self,
         revision: &Revision,
@@ -61,6 +65,7 @@ impl Git {
         force: bool,
         meter: &Meter,
     ) -> Result<Checkout> {
+        self.refuse_unfinished()?;
         match revision {
             Revision::Branch(branch) => self.checkout_branch(branch, upstream, force, meter),
             Revision::Tag(_) | Revision::Commit(_) => {
@@ -81,6 +86,7 @@ impl Git {
         let (current, head) = read_head(&repo)?;
         refuse_locked(&repo, None)?;
         let is_there = current.is_none() && head == Some(target);
+        let abandoned = abandoned(&repo, current.as_ref(), head, target);
         let left = head.filter(|_| !is_there).map(|head| match &current {
             Some(name) => name.shorten().to_string(),
             None => head.to_string(),
@@ -114,6 +120,7 @@ impl Git {
             left,
             created: false,
             changes,
+            abandoned,
             clean,
         })
     }
@@ -125,10 +132,6 @@ impl Git {
         force: bool,
         meter: &Meter,
     ) -> Result<Checkout> {
-        self.refuse_unfinished()?;
-        if !force {
-            self.refuse_changed_submodules()?;
-        }
         let repo = self.local();
         let name = full_name(branch)?;
         let (current, head) = read_head(&repo)?;
@@ -137,6 +140,7 @@ impl Git {
         refuse_locked(&repo, Some(&name))?;
 
         let is_current = current.as_ref() == Some(&name);
+        let abandoned = abandoned(&repo, current.as_ref(), head, target);
         if !is_current {
             self.refuse_elsewhere(&name)?;
         }
@@ -186,6 +190,7 @@ impl Git {
             left,
             created: local.is_none(),
             changes,
+            abandoned,
             clean,
         })
     }
@@ -332,6 +337,37 @@ fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -> Result<()
 fn count(repo: &gix::Repository, tip: ObjectId, other: ObjectId) -> usize {
     let walk = repo.rev_walk([tip]).with_hidden([other]).all();
     walk.map_or(0, |walk| walk.flatten().count())
+}
+
+/// The commits of a detached HEAD that was made here, and not got from the remote, which neither a
+/// branch nor a tag nor `target` holds: only the reflog knows them when HEAD has left.
+fn abandoned(
+    repo: &gix::Repository,
+    current: Option<&FullName>,
+    head: Option<ObjectId>,
+    target: ObjectId,
+) -> Option<(Id, usize)> {
+    let head = head.filter(|head| current.is_none() && *head != target)?;
+    let log = repo.find_reference("HEAD").ok()?;
+    let mut log = log.log_iter();
+    let made = |message: &BStr| {
+        !["checkout:", "clone:"]
+            .iter()
+            .any(|got| message.starts_with(got.as_bytes()))
+    };
+    let mut lines = log.all().ok()??.flatten();
+    if !lines.any(|line| line.new_oid() == head && made(line.message)) {
+        return None;
+    }
+    let references = repo.references().ok()?;
+    let tips = references.all().ok()?.peeled().ok()?.flatten();
+    let holding = tips.map(|reference| reference.id().detach());
+    let walk = repo
+        .rev_walk([head])
+        .with_hidden(holding.chain([target]))
+        .all();
+    let count = walk.map_or(0, |walk| walk.flatten().count());
+    (count > 0).then_some((Id(head), count))
 }
 
 fn commits(count: usize) -> String {

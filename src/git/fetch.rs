@@ -187,19 +187,26 @@ impl Git {
         }
         match found {
             Some(upstream) => Ok(Fetched { upstream, received }),
-            None => Err(Failure::new(
-                Code::CommitNotFound,
-                format!(
-                    "`{}` has no {revision} on any branch or tag",
-                    crate::redact::url(&self.origin().unwrap_or_default())
-                ),
-            )
-            .hint(if depth.is_some() {
-                "`git push` it, or leave out `--depth` to look further back"
-            } else {
-                "`git push` it, or `--commit` with another id"
-            })),
+            None => Err(self.unknown(revision, depth.is_some())),
         }
+    }
+
+    /// The failure to find a commit; its history was fetched to a `depth` only, or not.
+    fn unknown(&self, revision: &Revision, depth: bool) -> Failure {
+        let shown = crate::redact::url(&self.origin().unwrap_or_default());
+        if self.local().is_shallow().unwrap_or(false) {
+            let message = format!(
+                "`{shown}` has no {revision} in the history that is here, which is cut off"
+            );
+            return Failure::new(Code::CommitNotFound, message).hint(if depth {
+                "`--commit` with all 40 digits, or leave out `--depth` to look further back"
+            } else {
+                "`--commit` with all 40 digits, or `git fetch --unshallow` in the checkout to look further back"
+            });
+        }
+        let message = format!("`{shown}` has no {revision} on any branch or tag");
+        Failure::new(Code::CommitNotFound, message)
+            .hint("`git push` it, or `--commit` with another id")
     }
 
     /// Where `revision` is at the remote, without getting anything of it; `None` if only a fetch can

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use gix::index::Entry;
 use gix::index::entry::{Flags, Mode};
 use gix::worktree::stack::state::attributes::Source;
 
@@ -16,6 +17,9 @@ use crate::failure::{Code, Failure, Result};
 /// How a pointer begins, and how long one may be, in bytes: git-lfs' specification.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 const LONGEST_POINTER: u32 = 1024;
+
+/// The kernel takes 128 KiB in one argument, and a path has up to 4 KiB, but seldom.
+const INCLUDED_AT_ONCE: usize = 500;
 
 /// How many files a failure names.
 const NAMED_FILES: usize = 10;
@@ -90,6 +94,23 @@ impl Git {
         Ok(found)
     }
 
+    /// What git-lfs is to be told to limit itself to, in turn. It limits itself to nothing, so that it
+    /// would write what a sparse checkout leaves out.
+    fn includes(&self, pointers: &[PathBuf]) -> Result<Vec<Option<String>>> {
+        let repo = self.local();
+        let index = repo
+            .index_or_empty()
+            .map_err(|error| trouble::git("read the git index", &error))?;
+        let is_left_out = |entry: &Entry| entry.flags.contains(Flags::SKIP_WORKTREE);
+        if !index.entries().iter().any(is_left_out) {
+            return Ok(vec![None]);
+        }
+        let patterns: Vec<String> = pointers.iter().map(|path| pattern(path)).collect();
+        let several = patterns.chunks(INCLUDED_AT_ONCE);
+        let setting = |some: &[String]| Some(format!("lfs.fetchinclude={}", some.join(",")));
+        Ok(several.map(setting).collect())
+    }
+
     /// Fetches the contents of all LFS files and puts them in place.
     ///
     /// # Errors
@@ -98,16 +119,19 @@ impl Git {
         if program::find("git-lfs").is_none() {
             return Err(unfetched(pointers).hint(INSTALL));
         }
-        program
-            .run(&FILTER, &["lfs", "pull"])
-            .await
-            .map_err(|failure| match failure.code {
-                Code::GitFailed => Failure {
-                    code: Code::LfsPointer,
-                    ..failure
-                },
-                _ => failure,
-            })?;
+        for include in self.includes(pointers)? {
+            let settings: Vec<&str> = FILTER.into_iter().chain(include.as_deref()).collect();
+            program
+                .run(&settings, &["lfs", "pull"])
+                .await
+                .map_err(|failure| match failure.code {
+                    Code::GitFailed => Failure {
+                        code: Code::LfsPointer,
+                        ..failure
+                    },
+                    _ => failure,
+                })?;
+        }
         let left = self.lfs_pointers()?;
         if left.is_empty() {
             return Ok(());
@@ -125,6 +149,19 @@ fn unfetched(pointers: &[PathBuf]) -> Failure {
     };
     let named = pointers.iter().take(NAMED_FILES);
     Failure::new(Code::LfsPointer, message).detail(named.map(|path| path.display().to_string()))
+}
+
+/// A pattern of git-lfs' for one path. There is no way to quote what separates patterns.
+fn pattern(path: &Path) -> String {
+    let mut pattern = String::from("/");
+    for letter in path.to_string_lossy().chars() {
+        match letter {
+            ',' | char::REPLACEMENT_CHARACTER => pattern.push('?'),
+            '*' | '?' | '[' | '\\' => pattern.extend(['\\', letter]),
+            other => pattern.push(other),
+        }
+    }
+    pattern
 }
 
 fn is_pointer(path: &Path) -> bool {

@@ -45,9 +45,10 @@ impl Program<'_> {
             .args(arguments)
             .current_dir(self.directory)
             .env("GIT_TERMINAL_PROMPT", "0");
-        if ["GIT_SSH_COMMAND", "GIT_SSH"]
-            .iter()
-            .all(|variable| std::env::var_os(variable).is_none())
+        let mut variables = ["GIT_SSH_COMMAND", "GIT_SSH"].iter();
+        // Whoever has chosen an ssh is the one to keep it from asking.
+        if variables.all(|variable| std::env::var_os(variable).is_none())
+            && !configures_ssh(self.directory)
         {
             command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
         }
@@ -70,6 +71,12 @@ impl Program<'_> {
             .hint(hint)
             .detail(said.split_off(skipped)))
     }
+}
+
+/// Whether git is configured to use another ssh.
+fn configures_ssh(directory: &Path) -> bool {
+    let repo = gix::open(directory);
+    repo.is_ok_and(|repo| repo.config_snapshot().string("core.sshCommand").is_some())
 }
 
 /// Where a program is in PATH.

@@ -25,7 +25,7 @@ pub struct Received {
     pub bytes: u64,
 }
 
-/// Unfinished packs of this age belong to nobody any more.
+/// Files of transfers of this age belong to nobody any more.
 const STALE: Duration = Duration::from_hours(1);
 
 /// What to get, in one round trip.
@@ -54,7 +54,7 @@ impl Transfer<'_> {
         stop: &AtomicBool,
     ) -> Result<(Outcome, Option<Received>)> {
         let repo = remote.repo();
-        sweep_packs(repo);
+        sweep(repo);
         let mut remote = remote.clone();
         let Some(url) = remote.url(Direction::Fetch).cloned() else {
             return Err(
@@ -183,17 +183,20 @@ pub fn absent(
     };
     let listed = list(remote, credentials, folder).ok();
     let from = listed.as_deref().unwrap_or(known);
-    let names: Vec<String> = from
-        .iter()
-        .filter_map(|known| known.unpack().0.strip_prefix(folder.as_bytes()))
-        .map(|name| name.to_str_lossy().trim_start_matches('/').to_owned())
-        .collect();
+    let names = names_below(folder, from);
     let (code, wanted) = match missing {
         Missing::Revision(Revision::Tag(name)) => (Code::TagNotFound, name.as_str()),
         Missing::Revision(Revision::Branch(name)) => (Code::BranchNotFound, name.as_str()),
         Missing::Revision(Revision::Commit(_)) | Missing::Anything => (Code::BranchNotFound, ""),
     };
     if names.is_empty() && kind == "branch" {
+        let tags = list(remote, credentials, "refs/tags").unwrap_or_default();
+        let tags = names_below("refs/tags", &tags);
+        if !tags.is_empty() {
+            return Failure::new(code, format!("`{shown}` has tags, but no branches"))
+                .hint("`--tag NAME` picks one of the tags")
+                .detail(std::iter::once(format!("tags: {}", some_of(&tags))));
+        }
         return Failure::new(code, format!("`{shown}` has no commits yet"))
             .hint("`git push origin HEAD` from where the program is written");
     }
@@ -212,6 +215,14 @@ pub fn absent(
         )),
     }
     .detail(std::iter::once(format!("{plural}: {}", some_of(&names))))
+}
+
+fn names_below(folder: &str, known: &[Ref]) -> Vec<String> {
+    known
+        .iter()
+        .filter_map(|known| known.unpack().0.strip_prefix(folder.as_bytes()))
+        .map(|name| name.to_str_lossy().trim_start_matches('/').to_owned())
+        .collect()
 }
 
 fn some_of(names: &[String]) -> String {
@@ -247,6 +258,9 @@ fn alike<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
+/// How the names of files with ssh's words begin.
+const SSH_WORDS: &str = "sdp-ssh-";
+
 /// What ssh has to say, in a file that lives as long as this.
 struct SshWords {
     file: PathBuf,
@@ -254,7 +268,7 @@ struct SshWords {
 
 impl SshWords {
     fn new(repo: &gix::Repository) -> SshWords {
-        let name = format!("sdp-ssh-{}", std::process::id());
+        let name = format!("{SSH_WORDS}{}", std::process::id());
         SshWords {
             file: super::absolute(repo.git_dir()).join(name),
         }
@@ -274,12 +288,12 @@ impl Drop for SshWords {
     }
 }
 
-/// Removes packs that killed fetches did not finish; neither gix nor `git gc` does.
-fn sweep_packs(repo: &gix::Repository) {
+/// Removes what killed transfers left: what ssh had to say, and packs, which neither gix nor `git gc`
+/// removes.
+fn sweep(repo: &gix::Repository) {
     let packs = repo.objects.store_ref().path().join("pack");
-    let Ok(entries) = fs::read_dir(packs) else {
-        return;
-    };
+    let folders = [packs, repo.git_dir().to_owned()];
+    let entries = folders.iter().flat_map(fs::read_dir).flatten();
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
@@ -288,7 +302,8 @@ fn sweep_packs(repo: &gix::Repository) {
             let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
             age.is_some_and(|age| age > STALE)
         };
-        if (name.starts_with(b".tmp") || name.starts_with(b"tmp_")) && is_stale() {
+        let begins = [b".tmp", b"tmp_", SSH_WORDS.as_bytes()];
+        if begins.iter().any(|begin| name.starts_with(begin)) && is_stale() {
             fs::remove_file(entry.path()).ok();
         }
     }

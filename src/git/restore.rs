@@ -1,4 +1,4 @@
-//! Tracked files that a build has changed, put back.
+//! Tracked files that have changed during a build, put back.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -13,23 +13,13 @@ use crate::failure::{Code, Failure, Result};
 
 impl Git {
     /// Puts back the tracked files that are not as the commit has them, in submodules too, and names
-    /// them. What they were goes to `keep`, in place of what is there.
+    /// them. What they were goes to `keep`, which is made only if there is something to keep.
     ///
     /// For a checkout that was clean before something else wrote into it.
     ///
     /// # Errors
     /// `git_failed`, `disk_full`, `permission_denied`.
     pub fn restore(&self, keep: &Path) -> Result<Vec<PathBuf>> {
-        match fs::remove_dir_all(keep) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Failure::io(
-                    Code::GitFailed,
-                    format_args!("remove `{}`", keep.display()),
-                    error,
-                ));
-            }
-            _ => {}
-        }
         let mut restored = self.restore_own(keep)?;
         for (path, submodule) in self.submodule_checkouts()? {
             let within = submodule.restore_own(&keep.join(&path))?;
@@ -75,7 +65,7 @@ impl Git {
     }
 }
 
-/// Moves a file, if it is there, to where nothing is.
+/// Moves a file, if it is there.
 fn set_aside(file: &Path, to: &Path) -> io::Result<()> {
     if let Some(directory) = to.parent() {
         fs::create_dir_all(directory)?;

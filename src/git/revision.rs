@@ -23,6 +23,22 @@ pub enum Revision {
 
 impl Revision {
     /// # Errors
+    /// `usage`, if that cannot be the name of a branch.
+    pub fn branch(name: &str) -> Result<Revision> {
+        Revision::Branch(name.to_owned()).checked()
+    }
+
+    /// # Errors
+    /// `usage`, if that cannot be the name of a tag.
+    pub fn tag(name: &str) -> Result<Revision> {
+        Revision::Tag(name.to_owned()).checked()
+    }
+
+    fn checked(self) -> Result<Revision> {
+        self.reference().map(|_| self)
+    }
+
+    /// # Errors
     /// `usage`, if that cannot be the id of a commit.
     pub fn commit(id: &str) -> Result<Revision> {
         let id = id.to_ascii_lowercase();
@@ -41,6 +57,16 @@ impl Revision {
     pub fn name(&self) -> Option<&str> {
         match self {
             Revision::Branch(name) | Revision::Tag(name) => Some(name),
+            Revision::Commit(_) => None,
+        }
+    }
+
+    /// How people are told what runs: `main`, or `tag v1.0`, which cannot be the name of a branch;
+    /// commits speak for themselves.
+    pub fn label(&self) -> Option<String> {
+        match self {
+            Revision::Branch(name) => Some(name.clone()),
+            Revision::Tag(name) => Some(format!("tag {name}")),
             Revision::Commit(_) => None,
         }
     }
@@ -87,7 +113,7 @@ impl fmt::Display for Revision {
 }
 
 impl Git {
-    /// The commit whose id is, or begins with, `id`; `None` if it is not here.
+    /// The commit whose id, or that of a tag of it, is or begins with `id`; `None` if it is not here.
     ///
     /// # Errors
     /// `usage`, if there are several.
@@ -97,11 +123,15 @@ impl Git {
             let prefix = gix::hash::Prefix::from_hex(id)?;
             let mut candidates = HashSet::new();
             repo.objects.lookup_prefix(prefix, Some(&mut candidates))?;
-            let is_commit = |id: &gix::ObjectId| {
-                let header = repo.find_header(*id);
-                header.is_ok_and(|header| header.kind() == gix::object::Kind::Commit)
+            let commit = |id: gix::ObjectId| {
+                let found = repo.find_object(id).ok()?;
+                let may_be =
+                    [gix::object::Kind::Commit, gix::object::Kind::Tag].contains(&found.kind);
+                let found = found.peel_to_commit().ok().filter(|_| may_be)?;
+                Some(found.id)
             };
-            Ok(candidates.into_iter().filter(is_commit).collect())
+            let found: HashSet<_> = candidates.into_iter().filter_map(commit).collect();
+            Ok(found.into_iter().collect())
         };
         let mut found =
             read().map_err(|error| trouble::git(format_args!("look for commit `{id}`"), &error))?;

@@ -2,8 +2,10 @@
 //! program's work.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
 use gix::bstr::BString;
@@ -13,7 +15,7 @@ use super::program::Program;
 use super::survey::survey;
 use super::switch::open_index;
 use super::{Git, trouble};
-use crate::failure::Result;
+use crate::failure::{Code, Failure, Result};
 
 /// A submodule of a commit, or one within a submodule.
 struct Submodule {
@@ -59,14 +61,91 @@ impl Git {
 
     /// Takes all submodules to where the commit has them. With `force`, local changes are dropped.
     ///
+    /// Where that fails, once more from the URLs that the commit names. Not before: somebody may have
+    /// configured others that do.
+    ///
     /// # Errors
     /// `git_failed` with git's last lines, or the interruption.
     pub async fn update_submodules(&self, program: Program<'_>, force: bool) -> Result<()> {
+        self.refuse_severed()?;
+        self.remove_half_clones()?;
         let mut arguments = vec!["submodule", "update", "--init", "--recursive"];
         if force {
             arguments.push("--force");
         }
-        program.run(&[], &arguments).await
+        match program.run(&[], &arguments).await {
+            Err(failure) if failure.code == Code::GitFailed => {
+                let before = self.configurations()?;
+                let sync = ["submodule", "sync", "--recursive"];
+                if program.run(&[], &sync).await.is_err() || self.configurations()? == before {
+                    return Err(failure);
+                }
+                self.remove_half_clones()?;
+                program.run(&[], &arguments).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// git neither repairs a submodule whose files are there and whose repository is not, nor says how to.
+    fn refuse_severed(&self) -> Result<()> {
+        for Submodule { path, .. } in self.submodules()? {
+            if is_severed(&self.path().join(&path)) {
+                let message = format!(
+                    "the repository of the submodule `{}` is gone",
+                    path.display()
+                );
+                return Err(Failure::new(Code::GitFailed, message).hint(format!(
+                    "`mv` {} out of the checkout, and deploy again: `--submodules` brings it anew",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the configuration of this repository and of its submodules says.
+    fn configurations(&self) -> Result<Vec<Option<Vec<u8>>>> {
+        let submodules = self.submodule_checkouts()?.into_iter();
+        let all = std::iter::once(self.clone()).chain(submodules.map(|(_, checkout)| checkout));
+        Ok(all
+            .map(|git| fs::read(git.local().common_dir().join("config")).ok())
+            .collect())
+    }
+
+    /// Removes what a git that was killed has left of the first clone of a submodule: git takes it for
+    /// the whole, and fails.
+    fn remove_half_clones(&self) -> Result<()> {
+        let repo = self.local();
+        let submodules = repo
+            .submodules()
+            .map_err(|error| trouble::git("read `.gitmodules`", &error))?;
+        for submodule in submodules.into_iter().flatten() {
+            let (Ok(git_dir), Ok(root)) = (submodule.git_dir(), submodule.work_dir()) else {
+                continue;
+            };
+            if !is_half(&git_dir) {
+                if git_dir.is_dir() && Git::exists(&root) {
+                    Git::open(&root)?.remove_half_clones()?;
+                }
+                continue;
+            }
+            let link = root.join(".git");
+            let mut files = fs::read_dir(&root).into_iter().flatten().flatten();
+            // Whatever else there is, git has not written it.
+            if files.all(|file| file.path() == link) {
+                let removed =
+                    fs::remove_dir_all(&git_dir).and_then(|()| match fs::remove_file(link) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                        _ => Ok(()),
+                    });
+                removed.map_err(|error| {
+                    let what = format_args!("remove `{}`", git_dir.display()).to_string();
+                    Failure::io(Code::GitFailed, what, error)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses local changes to the tracked files of submodules.
@@ -84,7 +163,8 @@ impl Git {
         if changed.is_empty() {
             Ok(())
         } else {
-            Err(trouble::dirty(&changed))
+            Err(trouble::dirty(&changed)
+                .hint("`--force --submodules` drops them; `git stash` there keeps them for later"))
         }
     }
 
@@ -102,7 +182,8 @@ impl Git {
         for entry in entries {
             let path = PathBuf::from(OsStr::from_bytes(entry.path(&index)));
             let root = self.path().join(&path);
-            let checkout = Git::exists(&root).then(|| Git::open(&root)).transpose()?;
+            let is_there = Git::exists(&root) && !is_severed(&root);
+            let checkout = is_there.then(|| Git::open(&root)).transpose()?;
             let within = checkout.as_ref().map_or(Ok(Vec::new()), Git::submodules)?;
             let within = within.into_iter().map(|inner| Submodule {
                 path: path.join(&inner.path),
@@ -136,4 +217,17 @@ impl Git {
             .map_err(|error| trouble::git("compare a submodule with its git index", &error))?;
         Ok(Vec::from_iter(found.changed))
     }
+}
+
+/// Whether nothing was ever checked out from a repository: it has an unborn HEAD, and no index.
+fn is_half(git_dir: &Path) -> bool {
+    git_dir.is_dir()
+        && !git_dir.join("index").exists()
+        && gix::open(git_dir).map_or(true, |repo| repo.head_id().is_err())
+}
+
+/// Whether the repository that the work tree at `root` belongs to is gone.
+fn is_severed(root: &Path) -> bool {
+    let link = root.join(".git");
+    link.is_file() && !gix::discover::path::from_gitdir_file(&link).is_ok_and(|dir| dir.is_dir())
 }

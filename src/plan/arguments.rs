@@ -336,8 +336,8 @@ fn exposed(file: &Path) -> Option<Warning> {
 pub(super) fn revision(source: &cli::Source) -> Result<Option<Revision>> {
     match (&source.branch, &source.tag, &source.commit) {
         (None, None, None) => Ok(None),
-        (Some(branch), None, None) => Ok(Some(Revision::Branch(branch.clone()))),
-        (None, Some(tag), None) => Ok(Some(Revision::Tag(tag.clone()))),
+        (Some(branch), None, None) => Revision::branch(branch).map(Some),
+        (None, Some(tag), None) => Revision::tag(tag).map(Some),
         (None, None, Some(commit)) => Revision::commit(commit).map(Some),
         _ => Err(usage(
             "a branch, a tag and a commit cannot be deployed at once",

@@ -27,6 +27,9 @@ pub const DIRECTORY: &str = ".sdp";
 
 const UNDERWAY: &str = "handover.json";
 
+/// Of how many deployments the files are kept that have changed during their builds.
+const CHANGED_KEPT: usize = 5;
+
 /// The kernel tells nobody that a lock is free without keeping a thread waiting for it.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
@@ -219,6 +222,33 @@ impl Store {
     /// Where go builds to: one place per repository, so that it finds its last result up to date.
     pub fn binary(&self, repository: &str) -> PathBuf {
         self.directory.join("build").join(program(repository))
+    }
+
+    /// Where the tracked files are kept that have changed during a deployment's build.
+    pub fn changed(&self, id: &str) -> PathBuf {
+        self.directory.join("build").join("changed").join(id)
+    }
+
+    /// Removes the kept files of all but the newest deployments that have kept some.
+    ///
+    /// # Errors
+    /// `permission_denied` and the like.
+    pub fn retire_changed(&self) -> Result<()> {
+        let directory = self.directory.join("build").join("changed");
+        let failed =
+            |error: std::io::Error| io(format_args!("clear `{}`", directory.display()), error);
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let modified = entry.metadata().and_then(|meta| meta.modified());
+            kept.push((modified.map_err(failed)?, entry.path()));
+        }
+        kept.sort();
+        let old = kept.len().saturating_sub(CHANGED_KEPT);
+        for (_, path) in kept.drain(..old) {
+            fs::remove_dir_all(path).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Where a release is, or goes.

@@ -194,7 +194,7 @@ pub struct Last<'a> {
     pub outcome: &'static str,
     /// The exit code of the process.
     pub exit_code: u8,
-    /// The branch or the tag that was asked for.
+    /// The branch, or `tag NAME`, that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<&'a str>,
     /// The full id of the commit that was built, once it is known.

@@ -25,10 +25,16 @@ impl CheckedOut {
     }
 }
 
-/// Checks the revision out. Local changes are refused, or dropped with `force`.
+/// Checks the revision out. Local changes are refused, or dropped with `force`; those in submodules
+/// only if `submodules` are to be brought to where the commit has them, as nothing else resets them.
 ///
 /// Not cancelled half-way: a work tree is at one commit or at the other.
-pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<CheckedOut> {
+pub async fn checkout(
+    cx: &Context,
+    fetched: Fetched,
+    force: bool,
+    submodules: bool,
+) -> Result<CheckedOut> {
     cx.interrupt.check()?;
     let Fetched {
         git,
@@ -44,7 +50,12 @@ pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<Che
     let meter = Meter::default();
     let work = {
         let (git, revision, meter) = (git.clone(), revision.clone(), meter.clone());
-        move |_: &AtomicBool| git.checkout(&revision, upstream, force, &meter)
+        move |_: &AtomicBool| {
+            if !(force && submodules) {
+                git.refuse_changed_submodules()?;
+            }
+            git.checkout(&revision, upstream, force, &meter)
+        }
     };
     let done = sampled::run(&cx.events, &meter, pending(), work).await?;
     match (&done.left, done.created) {
@@ -54,6 +65,20 @@ pub async fn checkout(cx: &Context, fetched: Fetched, force: bool) -> Result<Che
             .note(format!("from `{left}` to the new {revision}")),
         (None, true) => cx.events.note(format!("new {revision}")),
         (None, false) => {}
+    }
+    if let Some((last, count)) = done.abandoned {
+        let last = last.to_string();
+        let last = &last[..9];
+        let many = match count {
+            1 => "a commit".to_owned(),
+            more => format!("{more} commits"),
+        };
+        cx.events.warn(
+            format!("{many} that no branch or tag holds stayed behind at `{last}`"),
+            Some(format!(
+                "`git branch NAME {last}` in the checkout keeps them reachable"
+            )),
+        );
     }
     if done.changes != Changes::default() {
         cx.events.note(done.changes.to_string());

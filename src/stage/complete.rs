@@ -11,7 +11,7 @@ use crate::git::{Git, Program};
 /// nothing where all of them are there.
 ///
 /// # Errors
-/// `git_failed`, `lfs_pointer`, or the interruption.
+/// `git_failed`, `checkout_dirty`, `lfs_pointer`, or the interruption.
 pub async fn complete(cx: &Context, git: &Git, submodules: bool, force: bool) -> Result<()> {
     let environment = git.environment();
     let stale = git.stale_submodules(force)?;
@@ -19,6 +19,8 @@ pub async fn complete(cx: &Context, git: &Git, submodules: bool, force: bool) ->
         cx.events.note("updating submodules");
         git.update_submodules(program(cx, git, &environment), force)
             .await?;
+        // What is dirty still would be compiled into the program, and not be the commit's.
+        git.refuse_changed_submodules()?;
         let left = git.stale_submodules(force)?;
         warn_of(
             cx,

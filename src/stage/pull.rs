@@ -33,12 +33,7 @@ pub async fn pull(
     let branch = match &revision {
         Revision::Branch(branch) => branch.clone(),
         Revision::Tag(_) | Revision::Commit(_) => {
-            let kind = if revision.name().is_some() {
-                "tag"
-            } else {
-                "commit"
-            };
-            cx.events.note(format!("a {kind} has nothing to pull"));
+            cx.events.note(format!("{revision} has nothing to pull"));
             let commit = git.head()?;
             complete::complete(cx, &git, submodules, force).await?;
             return Ok(Pulled {

@@ -13,11 +13,11 @@ use crate::plan::{Mount, Plan};
 use crate::release::{self, Store};
 
 /// What the program came from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Origin<'a> {
     pub git: &'a Git,
-    /// The branch or the tag; `None` if a commit was named.
-    pub branch: Option<&'a str>,
+    /// The branch, or `tag NAME`; `None` if a commit was named.
+    pub branch: Option<String>,
     pub commit: &'a Commit,
 }
 
@@ -56,7 +56,7 @@ pub fn prepare(
             repository: repository.name.clone(),
             path: repository.path.clone(),
             deployment: plan.id.clone(),
-            branch: origin.branch.map(str::to_owned),
+            branch: origin.branch,
             commit: origin.commit.id.clone(),
             release,
             port: plan.container.port,

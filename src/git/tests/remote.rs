@@ -273,7 +273,7 @@ fn a_clone_goes_where_only_sdps_own_directory_is() {
 }
 
 #[test]
-fn packs_of_dead_fetches_are_swept_and_those_of_live_ones_are_not() {
+fn files_of_dead_fetches_are_swept_and_those_of_live_ones_are_not() {
     let world = World::with(&[("a", "1")]);
     let checkout = world.deployed();
     let pack = world.path().join(".git/objects/pack");
@@ -282,6 +282,8 @@ fn packs_of_dead_fetches_are_swept_and_those_of_live_ones_are_not() {
         (".tmpDead", Some(long_ago)),
         ("tmp_pack_Dead", Some(long_ago)),
         (".tmpLive", None),
+        ("../../sdp-ssh-1", Some(long_ago)),
+        ("../../sdp-ssh-2", None),
     ] {
         let file = fs::File::create(pack.join(name)).unwrap();
         if let Some(age) = age {
@@ -291,6 +293,7 @@ fn packs_of_dead_fetches_are_swept_and_those_of_live_ones_are_not() {
     fetch(&checkout, "main").unwrap();
     let exists = |name| pack.join(name).exists();
     assert!(exists(".tmpLive") && !exists(".tmpDead") && !exists("tmp_pack_Dead"));
+    assert!(exists("../../sdp-ssh-2") && !exists("../../sdp-ssh-1"));
 }
 
 /// A checkout whose origin is `url`.
