@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
 use crate::support::program::server;
-use crate::support::{Event, FIRST, Host, Kind, eventually};
+use crate::support::{Container, Event, FIRST, Host, Kind, eventually, get};
 
 fn piped(mut command: Command) -> std::process::Child {
     command
@@ -55,9 +55,12 @@ fn a_reader_that_does_not_read_holds_up_nothing_but_the_report() {
         .env("PATH", &talkative)
         .raw();
     let mut child = piped(sdp.into_command());
-    eventually("the new release serves", || {
-        let running = host.containers().iter().filter(|c| c.is_running()).count();
-        (running == 1 && host.answer() == "two").then_some(())
+    eventually("the new release serves alone", || {
+        let mut running = host.containers();
+        running.retain(Container::is_running);
+        let [only] = &running[..] else { return None };
+        let answer = get(only.address(8080), "/").ok()?;
+        (answer == "two").then_some(())
     });
     let mut text = String::new();
     child

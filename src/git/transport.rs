@@ -229,7 +229,7 @@ fn http_options(
 }
 
 /// The setting of the `http.URL` section that fits best, which gix does not look for: same scheme,
-/// host and port, and the longest path that leads to it. See "http.<url>.*" in git-config(1).
+/// host and port, and the longest path that leads to it. See `http.<url>.*` in git-config(1).
 fn for_url(repo: &gix::Repository, url: &BStr, key: &str) -> Option<String> {
     let url = gix::url::parse(url).ok()?;
     let fits = |pattern: &gix::Url| {

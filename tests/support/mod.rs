@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 pub use base::BASE;
 pub use client::{Asked, Client};
 pub use disk::Mount;
+pub use engine::Container;
 pub use event::{Event, FIRST, Kind, NEXT, Phase};
 pub use git_daemon::GitDaemon;
 pub use git_http::{Access, Fault as GitFault, GitHttp};
