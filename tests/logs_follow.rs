@@ -128,7 +128,7 @@ fn next_deployments_under_logs() {
             (one, listens),
         ]
     );
-    let (_, last) = told[told.len() - 1];
+    let (_, last) = told[told.len() - 2];
     assert!(
         last.starts_with("the program ended with exit code "),
         "{last}"
