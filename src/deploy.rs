@@ -41,8 +41,8 @@ pub async fn deploy(
         emitter.warn(&warning.line, Some(warning.hint.clone()));
     }
     // Without a checkout, an engine that does not answer is not waited for to say what serves.
-    let engine = url_to_clone(plan).and_then(|_| Engine::connect(host));
-    match engine {
+    let engine = Engine::connect(host);
+    match engine.and_then(|engine| url_to_clone(plan).map(|_| engine)) {
         Ok(engine) => {
             let (result, busy) = run::measured(panics::caught(async {
                 if plan.dry_run {
