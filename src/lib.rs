@@ -60,6 +60,7 @@ use handover::Canary;
 use interrupt::Interrupt;
 use plan::{Plan, Repository};
 use redact::Redactor;
+use report::Shown;
 use rollback::Goal;
 
 /// After a signal, a reader that has stopped reading is waited for no longer than this.
@@ -229,7 +230,7 @@ async fn rollback(
     let session = Session::new(None, options, redactor(&secrets));
     let emitter = &session.emitter;
     let ended = rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
-    session.finish(ended.exit_code, interrupt).await
+    session.finish(ended.exit_code, 0, interrupt).await
 }
 
 /// What there is to go back to, and the variables of it, which no event may show.
@@ -289,7 +290,7 @@ async fn deploy(
         let followed = match Engine::connect(host) {
             Ok(engine) => {
                 let logs = logs::logs(&engine, program, request, &session.emitter, interrupt);
-                panics::caught(logs).await
+                session.while_read(panics::caught(logs)).await
             }
             Err(failure) => Err(failure),
         };
@@ -298,7 +299,7 @@ async fn deploy(
             session.emitter.warn(failure.to_string(), failure.hint);
         }
     }
-    session.finish(deployed.exit_code, interrupt).await
+    session.finish(deployed.exit_code, 0, interrupt).await
 }
 
 async fn logs(
@@ -355,7 +356,8 @@ async fn logs(
         service: chosen.identity,
     };
     let logs = logs::logs(&engine, program, request, &session.emitter, interrupt);
-    let result = panics::caught(logs).await.map(|()| Event::Answered);
+    let result = session.while_read(panics::caught(logs)).await;
+    let result = result.map(|()| Event::Answered);
     session.end(result, interrupt).await
 }
 
@@ -387,6 +389,9 @@ async fn deployed(host: Option<&str>, repo: &str) -> Result<(Engine, Repository)
     Ok((engine, repository))
 }
 
+/// The exit code of a command that has nothing to do but show something, and could not.
+const LOST: u8 = 3;
+
 /// An event stream with its report.
 struct Session {
     emitter: Emitter,
@@ -414,27 +419,37 @@ impl Session {
             }
         };
         self.emitter.emit(last);
-        self.finish(code, interrupt).await
+        self.finish(code, LOST, interrupt).await
+    }
+
+    /// Does work that only shows something, for as long as somebody looks.
+    async fn while_read(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        tokio::select! {
+            result = work => result,
+            () = self.report.gone() => Ok(()),
+        }
     }
 
     /// Waits until everything is written; after a signal, not much longer. Returns the exit code: that
-    /// of the work, unless it went well and could not be shown.
-    async fn finish(self, code: u8, interrupt: &Interrupt) -> u8 {
+    /// of the work, unless it went well and the report did not; `lost` if only standard output could not
+    /// be written to.
+    async fn finish(self, code: u8, lost: u8, interrupt: &Interrupt) -> u8 {
         self.emitter.about("");
         drop(self.emitter);
         let report = self.report;
         let mut written = tokio::task::spawn_blocking(move || report.finish());
         let shown = tokio::select! {
-            shown = &mut written => shown.unwrap_or(false),
+            shown = &mut written => shown.unwrap_or(Shown::Broken),
             _ = interrupt.cancelled() => match tokio::time::timeout(PATIENCE, written).await {
-                Ok(shown) => shown.unwrap_or(false),
+                Ok(shown) => shown.unwrap_or(Shown::Broken),
                 // Its reader is the one who does not read.
-                Err(_) => true,
+                Err(_) => Shown::All,
             },
         };
-        match code {
-            0 if !shown => Failure::new(Code::Internal, "nothing was shown").exit_code(),
-            code => code,
+        match (code, shown) {
+            (0, Shown::Broken) => Failure::new(Code::Internal, "nothing was shown").exit_code(),
+            (0, Shown::Lost) => lost,
+            (code, _) => code,
         }
     }
 }

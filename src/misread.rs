@@ -77,8 +77,11 @@ fn suspects(error: &clap::Error, arguments: &[String]) -> Vec<String> {
         Some(ContextValue::String(word)) if !is_typo => Some(word.clone()),
         _ => None,
     });
-    // clap's own names of flags, such as `--port <PORT>`, tell nothing.
-    let quoted = quoted.filter(|word| !word.starts_with('-'));
+    // Names of clap's own tell nothing, such as `--port <PORT>`, `<SHELL>` and `sdp`.
+    let quoted = quoted.filter(move |word| {
+        let is_own_name = word.starts_with('-') || word.starts_with('<');
+        !is_own_name && error.kind() != ErrorKind::MissingSubcommand
+    });
     let values = arguments.iter().filter_map(|argument| {
         let pair = match argument.split_once('=') {
             Some((flag, rest)) if flag.starts_with("--") => rest,

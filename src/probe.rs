@@ -22,6 +22,10 @@ use crate::plan::Health;
 /// How many of the program's last lines an error carries.
 const LAST_LINES: usize = 20;
 
+/// What a program printed last may be in its log a little later than the engine tells of its end; it is
+/// not started again before twice that time.
+const LOG_DELAY: Duration = Duration::from_millis(50);
+
 /// The pause between two attempts is a part of the time that it took so far: a gap is no longer than
 /// it has to be, and a slow start is not asked a thousand times.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
@@ -203,7 +207,7 @@ impl Asked<'_> {
             patience.as_secs_f64(),
         );
         let failure = Failure::new(Code::Unhealthy, message)
-            .detail(self.engine.last_lines(self.id, LAST_LINES).await);
+            .detail(self.engine.last_lines(self.id, LAST_LINES, None).await);
         match remark {
             Some(remark) => failure.hint(format!("{}; {}", remark.line, remark.hint)),
             None => {
@@ -223,7 +227,9 @@ impl Asked<'_> {
             exit.code,
             after.as_secs_f64()
         );
-        let lines = self.engine.last_lines(self.id, LAST_LINES).await;
+        // The engine may have started it again by now, and the next attempt speaks, too.
+        let until = exit.at.and_then(|at| at.checked_add(LOG_DELAY).ok());
+        let lines = self.engine.last_lines(self.id, LAST_LINES, until).await;
         let says = |text: &str| lines.iter().any(|line| line.contains(text));
         let hint = if out_of_memory {
             "it ran out of memory: give the container, or the host, more of it"

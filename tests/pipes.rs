@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
-use crate::support::program::server;
+use crate::support::program::{server, worker};
 use crate::support::{Container, Event, FIRST, Host, Kind, eventually, get};
 
 fn piped(mut command: Command) -> std::process::Child {
@@ -78,4 +78,51 @@ fn a_reader_that_does_not_read_holds_up_nothing_but_the_report() {
     assert!(text.lines().count() > 20_000);
     let status = eventually("the end of sdp", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
+}
+
+/// What only shows something ends when nobody looks; docker's own command does so, too.
+#[test]
+fn following_ends_with_its_reader() {
+    let host = Host::new();
+    let origin = host.origin(&worker());
+    host.deploy(&origin).run().deployed(FIRST);
+    for flags in [&["-f"][..], &["-f", "--json"]] {
+        let sdp = host.sdp(&["logs", host.name()]).args(flags).raw();
+        let mut child = piped(sdp.into_command());
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        drop(reader);
+        let status = eventually("the end of sdp", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0), "{flags:?}");
+    }
+}
+
+/// A full disk is no reader that has what it wanted.
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.deploy(&origin).run().deployed(FIRST);
+    for (arguments, code) in [
+        (&["logs"][..], 3),
+        (&["status", "--json"], 3),
+        // What it did, it did.
+        (&["deploy"], 0),
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let (first, rest) = arguments.split_first().unwrap();
+        let mut command = host
+            .sdp(&[first, host.name()])
+            .args(rest)
+            .raw()
+            .into_command();
+        let output = command.stdout(full).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains("standard output"), "{arguments:?}: {said}");
+    }
 }

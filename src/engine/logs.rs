@@ -71,9 +71,15 @@ impl Engine {
     /// The engine does not keep the order between the two streams, and a panic on stderr must not be
     /// lost among what stdout printed before it: up to five of stderr's lines stay, from among many
     /// more than are asked for.
-    pub async fn last_lines(&self, container: &str, count: usize) -> Vec<String> {
+    pub async fn last_lines(
+        &self,
+        container: &str,
+        count: usize,
+        until: Option<Timestamp>,
+    ) -> Vec<String> {
         let query = LogQuery {
             tail: Some(1000),
+            until,
             timestamps: true,
             ..LogQuery::default()
         };

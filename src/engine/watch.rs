@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt as _};
+use jiff::Timestamp;
 
 use super::Engine;
 use crate::failure::Result;
@@ -16,6 +17,8 @@ use crate::failure::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
     pub code: i64,
+    /// `None` if the engine did not say.
+    pub at: Option<Timestamp>,
 }
 
 type Events = Pin<Box<dyn Stream<Item = Result<EventMessage, bollard::errors::Error>> + Send>>;
@@ -61,15 +64,15 @@ impl Watch {
     pub async fn exit(&mut self) -> Result<Exit> {
         match self.events.next().await {
             Some(Ok(event)) => {
-                let attributes = event
-                    .actor
-                    .and_then(|actor| actor.attributes)
-                    .unwrap_or_default();
+                let actor = event.actor;
+                let attributes = actor.and_then(|actor| actor.attributes).unwrap_or_default();
                 let code = attributes
                     .get("exitCode")
                     .and_then(|code| code.parse().ok());
+                let nanos = event.time_nano.map(i128::from);
                 Ok(Exit {
                     code: code.unwrap_or(-1),
+                    at: nanos.and_then(|nanos| Timestamp::from_nanosecond(nanos).ok()),
                 })
             }
             Some(Err(error)) => Err(self.engine.failure("watch the container", error)),
@@ -82,9 +85,10 @@ impl Watch {
                     .hint("`docker info` shows whether it runs; then deploy again"))
                 }
                 Some(details) => Ok(Exit {
+                    at: details.finished_at.parse().ok(),
                     code: details.exit_code,
                 }),
-                None => Ok(Exit { code: -1 }),
+                None => Ok(Exit { code: -1, at: None }),
             },
         }
     }

@@ -187,7 +187,7 @@ fn answer(event: &Event) -> LineV1<'_> {
             pretended,
         } => LineV1 {
             kind: "status",
-            state: if *pretended { "" } else { "PRUNED" },
+            state: if *pretended { "PLANNED" } else { "PRUNED" },
             line: words::pruned(containers, releases, *freed, *pretended).into(),
             rest: Some(Rest::Pruned {
                 exit_code: 0,

@@ -20,10 +20,13 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use crate::event::{Event, Record};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::panics;
 use crate::redact::{self, Redactor};
 use bars::Bars;
@@ -61,22 +64,54 @@ pub struct Options {
 /// A running report.
 #[derive(Debug)]
 pub struct Report {
-    /// Says when the report has ended, and whether it has written everything.
-    done: Receiver<bool>,
+    /// Says when the report has ended, and how.
+    done: Receiver<Shown>,
+    /// Standard output takes no more.
+    gone: watch::Receiver<bool>,
+}
+
+/// How a report ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it, or as much as the reader wanted.
+    All,
+    /// Standard output could not be written to.
+    Lost,
+    /// Something in the report itself went wrong.
+    Broken,
 }
 
 /// Starts the report of `records` on a thread of its own.
 pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) -> Report {
     let (ended, done) = mpsc::channel();
+    let (is_gone, gone) = watch::channel(false);
     std::thread::spawn(move || {
         let last_words = redactor.clone();
-        let shown = panics::caught_here(|| show_all(&records, options, redactor));
-        if let Err(failure) = &shown {
-            tell(failure, &last_words, io::stderr());
+        let trouble = Arc::default();
+        let out = Watched {
+            to: stream(io::stdout()),
+            gone: is_gone,
+            trouble: Arc::clone(&trouble),
+        };
+        let shown = panics::caught_here(|| show_all(&records, out, options, redactor));
+        let lost = trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let (shown, failure) = match (shown, lost) {
+            (Err(failure), _) => (Shown::Broken, Some(failure)),
+            (Ok(()), Some(error)) => {
+                let failure = Failure::io(Code::Internal, "write to standard output", error);
+                (Shown::Lost, Some(failure))
+            }
+            (Ok(()), None) => (Shown::All, None),
+        };
+        if let Some(failure) = failure {
+            tell(&failure, &last_words, io::stderr());
         }
-        ended.send(shown.is_ok()).ok();
+        ended.send(shown).ok();
     });
-    Report { done }
+    Report { done, gone }
 }
 
 /// Tells that the report itself has failed, and can tell nothing any more.
@@ -87,13 +122,14 @@ fn tell(failure: &Failure, redactor: &Redactor, mut to: impl Write) {
     writeln!(to, "{line}").ok();
 }
 
-fn show_all(records: &Receiver<Record>, options: Options, redactor: Redactor) {
+fn show_all(records: &Receiver<Record>, out: Watched, options: Options, redactor: Redactor) {
     let console = Console::look(
         options,
         [io::stdout().is_terminal(), io::stderr().is_terminal()],
         |name| std::env::var(name).ok(),
     );
-    let (out, err) = (stream(io::stdout()), stream(io::stderr()));
+    let out: Box<dyn Write + Send> = Box::new(out);
+    let err = stream(io::stderr());
     let [out_look, err_look] = console.looks;
     let summary = StepSummary::open(|name| std::env::var(name).ok());
     match console.shape {
@@ -112,10 +148,46 @@ fn show_all(records: &Receiver<Record>, options: Options, redactor: Redactor) {
 
 impl Report {
     /// Waits until everything is written. Call it when all emitters are gone. A reader that has
-    /// stopped reading without closing its end holds it up for ever. Returns whether nothing in the
-    /// report itself went wrong.
-    pub fn finish(self) -> bool {
-        self.done.recv().unwrap_or(false)
+    /// stopped reading without closing its end holds it up for ever.
+    pub fn finish(self) -> Shown {
+        self.done.recv().unwrap_or(Shown::Broken)
+    }
+
+    /// Returns once nobody reads standard output any more: what is only told is told to nobody then.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let mut gone = self.gone.clone();
+        async move {
+            if gone.wait_for(|gone| *gone).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Standard output, which tells when it takes no more.
+struct Watched {
+    to: Box<dyn Write + Send>,
+    gone: watch::Sender<bool>,
+    /// What went wrong, unless it is only that the reader has what it wanted.
+    trouble: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes).inspect_err(|error| {
+            let kind = error.kind();
+            if !matches!(kind, io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) {
+                self.gone.send_replace(true);
+                if kind != io::ErrorKind::BrokenPipe {
+                    let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                    *trouble = Some(io::Error::from(kind));
+                }
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

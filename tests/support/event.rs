@@ -273,7 +273,7 @@ fn check_other_status(event: &Event) {
             );
         }
         "DONE" | "STOPPED" | "PRUNED" => assert_eq!(event.exit_code, Some(0), "{event:?}"),
-        "" => assert_eq!(event.dry_run, Some(true), "{event:?}"),
+        "PLANNED" => assert_eq!(event.dry_run, Some(true), "{event:?}"),
         other => panic!("no such state: {other}"),
     }
 }
