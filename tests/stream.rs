@@ -37,7 +37,7 @@ fn every_command_ends_with_a_status() {
         (&["stop", name], "STOPPED", one),
         (&["stop", name], "STOPPED", one),
         (&["start", name], "RUNNING", one),
-        (&["prune", name, "--keep", "1", "--dry-run"], "", ""),
+        (&["prune", name, "--keep", "1", "--dry-run"], "PLANNED", ""),
         (&["prune", name, "--keep", "1"], "PRUNED", ""),
         (
             &["deploy", name, "--id", "rehearsal", "--dry-run"],
