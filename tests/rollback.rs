@@ -127,7 +127,7 @@ fn prune() {
     host.holds(&[&third], &[&first, &second]);
     let did = prune(&["--keep", "2"]);
     host.holds(&[&third], &[&second]);
-    for (told, pretended, state) in [(&would, true, ""), (&did, false, "PRUNED")] {
+    for (told, pretended, state) in [(&would, true, "PLANNED"), (&did, false, "PRUNED")] {
         assert_eq!(told["state"], state, "{told}");
         assert_eq!(told["dry_run"], pretended, "{told}");
         assert_eq!(told["containers"], serde_json::json!([first.container()]));
