@@ -3,7 +3,7 @@
 use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port};
 use crate::event::{Event, Stage};
 use crate::failure::Result;
-use crate::git::{Git, Id, Revision};
+use crate::git::{Git, Revision};
 use crate::handover;
 use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact::{self, Redactor};
@@ -108,19 +108,13 @@ async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, revision: &Revision) -> 
         Revision::Branch(branch) => git.local_tip(branch)?,
         Revision::Tag(_) | Revision::Commit(_) => None,
     };
-    let short = |id: Id| {
-        id.to_string()
-            .get(..9)
-            .map(str::to_owned)
-            .unwrap_or_default()
-    };
     say(
         Stage::Fetch,
         match upstream {
             Some(there) if local == upstream => {
-                format!("nothing new: {revision} is at {}", short(there))
+                format!("nothing new: {revision} is at {}", there.short())
             }
-            Some(there) => format!("{revision}, which is at {}", short(there)),
+            Some(there) => format!("{revision}, which is at {}", there.short()),
             None => format!("{revision}, if the remote has it"),
         },
     );
@@ -136,10 +130,10 @@ async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, revision: &Revision) -> 
             (Revision::Tag(_), ..) => "a tag has nothing to pull".to_owned(),
             (Revision::Commit(_), ..) => "a commit has nothing to pull".to_owned(),
             (_, Some(local), Some(there)) if local == there => "up to date".to_owned(),
-            (_, Some(local), Some(there)) => format!("from {} to {}", short(local), short(there)),
+            (_, Some(local), Some(there)) => format!("from {} to {}", local.short(), there.short()),
             (_, _, there) => format!(
                 "a new local branch at {}",
-                there.map(short).unwrap_or_default()
+                there.map(|id| id.short()).unwrap_or_default()
             ),
         },
     );

@@ -87,10 +87,7 @@ impl Git {
         refuse_locked(&repo, None)?;
         let is_there = current.is_none() && head == Some(target);
         let abandoned = abandoned(&repo, current.as_ref(), head, target);
-        let left = head.filter(|_| !is_there).map(|head| match &current {
-            Some(name) => name.shorten().to_string(),
-            None => head.to_string(),
-        });
+        let left = left(current.as_ref(), head).filter(|_| !is_there);
         let switch = Switch {
             repo: &repo,
             head,
@@ -144,10 +141,7 @@ impl Git {
         if !is_current {
             self.refuse_elsewhere(&name)?;
         }
-        let left = (!is_current && head.is_some()).then(|| match (&current, head) {
-            (Some(name), _) => name.shorten().to_string(),
-            (None, head) => head.map(|id| id.to_string()).unwrap_or_default(),
-        });
+        let left = left(current.as_ref(), head).filter(|_| !is_current);
         let switch = Switch {
             repo: &repo,
             head,
@@ -310,6 +304,12 @@ fn read_head(repo: &gix::Repository) -> Result<(Option<FullName>, Option<ObjectI
         .map_err(|error| trouble::git("read HEAD", &error))?;
     let name = head.referent_name().map(ToOwned::to_owned);
     Ok((name, head.id().map(gix::Id::detach)))
+}
+
+/// What is checked out, as git's log names it; `None` before the first commit.
+fn left(current: Option<&FullName>, head: Option<ObjectId>) -> Option<String> {
+    let head = head?;
+    Some(current.map_or_else(|| head.to_string(), |name| name.shorten().to_string()))
 }
 
 fn branch_id(repo: &gix::Repository, name: &FullName) -> Result<Option<ObjectId>> {

@@ -13,7 +13,7 @@ use gix::protocol::handshake::Ref;
 use gix::refs::Target;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 
-use super::remote::{Missing, Transfer};
+use super::remote::Transfer;
 use super::{Git, Meter, OWN_DIR, Revision, abandon_fetch, branch, trouble, url};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
@@ -134,10 +134,9 @@ impl CloneRequest<'_> {
             specs: &["+refs/heads/*:refs/remotes/origin/*"],
             head: true,
             depth: self.depth,
-            missing: Missing::Anything,
+            wanted: None,
         };
-        let (outcome, _) =
-            meter.waiting(|| transfer.run(&remote, &git.credentials, meter, stop))?;
+        let (outcome, _) = transfer.run(&remote, &git.credentials, meter, stop)?;
         let named = outcome
             .ref_map
             .remote_refs

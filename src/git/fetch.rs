@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use gix::refs::FullName;
 use gix::refs::transaction::{PreviousValue, RefEdit};
+use gix::remote::fetch::Outcome;
+use gix::remote::fetch::refmap::Source;
 
-use super::remote::{Missing, Received, Transfer, absent, list};
+use super::remote::{Received, Transfer, absent, list};
 use super::{Git, Id, Meter, Revision, trouble};
 use crate::failure::{Code, Failure, Result};
 
@@ -33,161 +35,27 @@ impl Git {
         meter: &Meter,
         stop: &AtomicBool,
     ) -> Result<Fetched> {
-        match revision {
-            Revision::Branch(branch) => self.fetch_branch(branch, revision, depth, meter, stop),
-            Revision::Tag(tag) => self.fetch_tag(tag, revision, depth, force, meter, stop),
-            Revision::Commit(id) => self.fetch_commit(id, revision, depth, meter, stop),
-        }
-    }
-
-    fn fetch_branch(
-        &self,
-        branch: &str,
-        revision: &Revision,
-        depth: Option<NonZeroU32>,
-        meter: &Meter,
-        stop: &AtomicBool,
-    ) -> Result<Fetched> {
-        let repo = self.local();
-        let remote = self.remote(&repo)?;
-        let name = super::branch::full_name(branch)?;
-        let tracking = format!("refs/remotes/origin/{branch}");
-        let is_known = matches!(repo.try_find_reference(&tracking), Ok(Some(_)));
-        let transfer = Transfer {
-            specs: &[&format!("+{name}:{tracking}")],
-            head: false,
-            depth: depth.filter(|_| !is_known && is_shallow(&repo)),
-            missing: Missing::Revision(revision),
-        };
-        let (outcome, received) =
-            meter.waiting(|| transfer.run(&remote, &self.credentials, meter, stop))?;
-        let upstream = outcome.ref_map.mappings.iter().find_map(|mapping| {
-            let is_it = mapping.remote.as_name() == Some(name.as_bstr());
-            is_it.then(|| mapping.remote.peeled_id().map(ToOwned::to_owned))?
-        });
-        match upstream {
-            Some(id) => Ok(Fetched {
-                upstream: Id(id),
-                received,
-            }),
-            None => Err(absent(&remote, &self.credentials, transfer.missing, &[])),
-        }
-    }
-
-    fn fetch_tag(
-        &self,
-        tag: &str,
-        revision: &Revision,
-        depth: Option<NonZeroU32>,
-        force: bool,
-        meter: &Meter,
-        stop: &AtomicBool,
-    ) -> Result<Fetched> {
-        let repo = self.local();
-        let remote = self.remote(&repo)?;
-        let Some(name) = revision.reference()? else {
-            return Err(Failure::new(Code::Internal, "a tag without a name"));
-        };
-        let here = || -> Result<Option<gix::ObjectId>> {
-            let found = repo.try_find_reference(&name);
-            let found =
-                found.map_err(|error| trouble::git(format!("read the tag `{tag}`"), &error))?;
-            Ok(found.and_then(|found| Some(found.target().try_id()?.to_owned())))
-        };
-        let before = here()?;
-        let transfer = Transfer {
-            specs: &[&name.as_bstr().to_string()],
-            head: false,
-            depth: depth.filter(|_| before.is_none() && is_shallow(&repo)),
-            missing: Missing::Revision(revision),
-        };
-        let (outcome, received) =
-            meter.waiting(|| transfer.run(&remote, &self.credentials, meter, stop))?;
-        let there = outcome.ref_map.mappings.iter().find_map(|mapping| {
-            let is_it = mapping.remote.as_name() == Some(name.as_bstr());
-            is_it.then(|| mapping.remote.as_id().map(ToOwned::to_owned))?
-        });
-        let Some(there) = there else {
-            return Err(absent(&remote, &self.credentials, transfer.missing, &[]));
-        };
-        if let Some(before) = before
-            && before != there
-            && !force
+        if let Revision::Commit(id) = revision
+            && let Some(upstream) = self.local_commit(id)?
         {
-            let short = |id: gix::ObjectId| id.to_hex_with_len(9).to_string();
-            return Err(Failure::new(
-                Code::TagMoved,
-                format!(
-                    "the tag `{tag}` is {} at the remote, but {} here",
-                    short(there),
-                    short(before)
-                ),
-            )
-            .hint("`--force` takes the remote's; a tag that moves is better a branch"));
-        }
-        if here()? != Some(there) {
-            let edit = RefEdit::update(name, there, PreviousValue::Any, "fetch");
-            repo.edit_reference(edit)
-                .map_err(|error| trouble::git(format!("write the tag `{tag}`"), &error))?;
-        }
-        let commit = repo
-            .find_object(there)
-            .and_then(gix::Object::peel_to_commit)
-            .map_err(|error| trouble::git(format!("find the commit of the tag `{tag}`"), &error))?;
-        Ok(Fetched {
-            upstream: Id(commit.id),
-            received,
-        })
-    }
-
-    fn fetch_commit(
-        &self,
-        id: &str,
-        revision: &Revision,
-        depth: Option<NonZeroU32>,
-        meter: &Meter,
-        stop: &AtomicBool,
-    ) -> Result<Fetched> {
-        if let Some(upstream) = self.local_commit(id)? {
             return Ok(Fetched {
                 upstream,
                 received: None,
             });
         }
         let repo = self.local();
-        let remote = self.remote(&repo)?;
-        let fetch = |specs: &[&str], depth| {
-            let transfer = Transfer {
-                specs,
-                head: false,
-                depth,
-                missing: Missing::Revision(revision),
-            };
-            meter.waiting(|| transfer.run(&remote, &self.credentials, meter, stop))
+        let fetch = Fetch {
+            git: self,
+            remote: self.remote(&repo)?,
+            revision,
+            depth,
+            meter,
+            stop,
         };
-        // A full id can be asked for, although servers may refuse that; the beginning of one has to
-        // be looked for in all there is.
-        let depth = depth.filter(|_| is_shallow(&repo));
-        let mut received = None;
-        if gix::ObjectId::from_hex(id.as_bytes()).is_ok() {
-            match fetch(&[id], depth) {
-                Ok((_, some)) => received = some,
-                Err(failure) if failure.code == Code::GitFailed => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        let mut found = self.local_commit(id)?;
-        if found.is_none() {
-            let all = [
-                "+refs/heads/*:refs/remotes/origin/*",
-                "refs/tags/*:refs/tags/*",
-            ];
-            received = fetch(&all, depth)?.1;
-            found = self.local_commit(id)?;
-        }
-        match found {
-            Some(upstream) => Ok(Fetched { upstream, received }),
-            None => Err(self.unknown(revision, depth.is_some())),
+        match revision {
+            Revision::Branch(branch) => fetch.branch(branch),
+            Revision::Tag(tag) => fetch.tag(tag, force),
+            Revision::Commit(id) => fetch.commit(id),
         }
     }
 
@@ -228,12 +96,7 @@ impl Git {
         });
         match found {
             Some(id) => Ok(Some(id)),
-            None => Err(absent(
-                &remote,
-                &self.credentials,
-                Missing::Revision(revision),
-                &listed,
-            )),
+            None => Err(absent(&remote, &self.credentials, Some(revision), &listed)),
         }
     }
 
@@ -249,6 +112,145 @@ impl Git {
             )
             .hint("`git remote add origin URL` in the checkout")
         })
+    }
+}
+
+/// One fetch of one revision.
+struct Fetch<'a> {
+    git: &'a Git,
+    remote: gix::Remote<'a>,
+    revision: &'a Revision,
+    depth: Option<NonZeroU32>,
+    meter: &'a Meter,
+    stop: &'a AtomicBool,
+}
+
+impl Fetch<'_> {
+    fn branch(&self, branch: &str) -> Result<Fetched> {
+        let name = super::branch::full_name(branch)?;
+        let tracking = format!("refs/remotes/origin/{branch}");
+        let known = self.remote.repo().try_find_reference(&tracking);
+        let is_known = matches!(known, Ok(Some(_)));
+        let (there, received) = self.reference(&name, &format!("+{name}:{tracking}"), is_known)?;
+        match there.peeled_id() {
+            Some(id) => Ok(Fetched {
+                upstream: Id(id.to_owned()),
+                received,
+            }),
+            None => Err(self.absent()),
+        }
+    }
+
+    fn tag(&self, tag: &str, force: bool) -> Result<Fetched> {
+        let repo = self.remote.repo();
+        let Some(name) = self.revision.reference()? else {
+            return Err(Failure::new(Code::Internal, "a tag without a name"));
+        };
+        let here = || -> Result<Option<gix::ObjectId>> {
+            let found = repo.try_find_reference(&name);
+            let found =
+                found.map_err(|error| trouble::git(format!("read the tag `{tag}`"), &error))?;
+            Ok(found.and_then(|found| Some(found.target().try_id()?.to_owned())))
+        };
+        let before = here()?;
+        let spec = name.as_bstr().to_string();
+        let (there, received) = self.reference(&name, &spec, before.is_some())?;
+        let Some(there) = there.as_id().map(ToOwned::to_owned) else {
+            return Err(self.absent());
+        };
+        if let Some(before) = before
+            && before != there
+            && !force
+        {
+            return Err(Failure::new(
+                Code::TagMoved,
+                format!(
+                    "the tag `{tag}` is {} at the remote, but {} here",
+                    Id(there).short(),
+                    Id(before).short()
+                ),
+            )
+            .hint("`--force` takes the remote's; a tag that moves is better a branch"));
+        }
+        if here()? != Some(there) {
+            let edit = RefEdit::update(name, there, PreviousValue::Any, "fetch");
+            repo.edit_reference(edit)
+                .map_err(|error| trouble::git(format!("write the tag `{tag}`"), &error))?;
+        }
+        let commit = repo
+            .find_object(there)
+            .and_then(gix::Object::peel_to_commit)
+            .map_err(|error| trouble::git(format!("find the commit of the tag `{tag}`"), &error))?;
+        Ok(Fetched {
+            upstream: Id(commit.id),
+            received,
+        })
+    }
+
+    fn commit(&self, id: &str) -> Result<Fetched> {
+        // A full id can be asked for, although servers may refuse that; the beginning of one has to
+        // be looked for in all there is.
+        let depth = self.depth.filter(|_| is_shallow(self.remote.repo()));
+        let mut received = None;
+        if gix::ObjectId::from_hex(id.as_bytes()).is_ok() {
+            match self.get(&[id], depth) {
+                Ok((_, some)) => received = some,
+                Err(failure) if failure.code == Code::GitFailed => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut found = self.git.local_commit(id)?;
+        if found.is_none() {
+            let all = [
+                "+refs/heads/*:refs/remotes/origin/*",
+                "refs/tags/*:refs/tags/*",
+            ];
+            received = self.get(&all, depth)?.1;
+            found = self.git.local_commit(id)?;
+        }
+        match found {
+            Some(upstream) => Ok(Fetched { upstream, received }),
+            None => Err(self.git.unknown(self.revision, depth.is_some())),
+        }
+    }
+
+    /// Gets the reference `name`, and tells what the remote has under it. The depth limits only what
+    /// is not known here.
+    fn reference(
+        &self,
+        name: &FullName,
+        spec: &str,
+        is_known: bool,
+    ) -> Result<(Source, Option<Received>)> {
+        let limits = |_: &NonZeroU32| !is_known && is_shallow(self.remote.repo());
+        let (outcome, received) = self.get(&[spec], self.depth.filter(limits))?;
+        let mut mappings = outcome.ref_map.mappings.into_iter();
+        let found = mappings.find(|mapping| mapping.remote.as_name() == Some(name.as_bstr()));
+        let found = found.ok_or_else(|| self.absent())?;
+        Ok((found.remote, received))
+    }
+
+    fn get(
+        &self,
+        specs: &[&str],
+        depth: Option<NonZeroU32>,
+    ) -> Result<(Outcome, Option<Received>)> {
+        let transfer = Transfer {
+            specs,
+            head: false,
+            depth,
+            wanted: Some(self.revision),
+        };
+        transfer.run(&self.remote, &self.git.credentials, self.meter, self.stop)
+    }
+
+    fn absent(&self) -> Failure {
+        absent(
+            &self.remote,
+            &self.git.credentials,
+            Some(self.revision),
+            &[],
+        )
     }
 }
 

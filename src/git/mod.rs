@@ -68,6 +68,13 @@ pub struct Git {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id(gix::ObjectId);
 
+impl Id {
+    /// As people see it: 9 characters.
+    pub fn short(&self) -> String {
+        self.0.to_hex_with_len(9).to_string()
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

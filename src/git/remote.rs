@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use gix::bstr::{BStr, ByteSlice};
 use gix::protocol::handshake::Ref;
 use gix::remote::Direction;
+use gix::remote::fetch::refmap::Mapping;
 use gix::remote::fetch::{Outcome, Shallow, Status};
 
 use super::trouble::Reached;
@@ -35,18 +36,23 @@ pub struct Transfer<'a> {
     pub head: bool,
     /// No more commits than that; `None` leaves a shallow repository as it is.
     pub depth: Option<NonZeroU32>,
-    pub missing: Missing<'a>,
-}
-
-/// What to tell people if the remote has nothing of what was asked for.
-#[derive(Clone, Copy)]
-pub enum Missing<'a> {
-    Anything,
-    Revision(&'a Revision),
+    /// What people asked for; `None`: whatever there is.
+    pub wanted: Option<&'a Revision>,
 }
 
 impl Transfer<'_> {
+    /// Its time counts as waiting for the remote.
     pub fn run(
+        &self,
+        remote: &gix::Remote<'_>,
+        credentials: &Credentials,
+        meter: &Meter,
+        stop: &AtomicBool,
+    ) -> Result<(Outcome, Option<Received>)> {
+        meter.waiting(|| self.converse(remote, credentials, meter, stop))
+    }
+
+    fn converse(
         &self,
         remote: &gix::Remote<'_>,
         credentials: &Credentials,
@@ -82,27 +88,13 @@ impl Transfer<'_> {
             .and_then(|connection| connection.prepare_fetch(meter.root(), options))
             .map_err(|error| failed(Reached::Nothing, &error))?;
         let map = prepared.ref_map();
-        let is_there = map.mappings.iter().any(|mapping| {
-            mapping.remote.as_name().is_none_or(|name| {
-                let wanted = |spec: &&str| {
-                    let source = spec
-                        .trim_start_matches('+')
-                        .split(':')
-                        .next()
-                        .unwrap_or(spec);
-                    source
-                        .strip_suffix('*')
-                        .map_or(name == source.as_bytes(), |prefix| {
-                            name.starts_with(prefix.as_bytes())
-                        })
-                };
-                self.specs.iter().any(wanted)
-            })
-        });
+        // gix adds tags of its own accord.
+        let was_asked_for = |mapping: &Mapping| mapping.spec_index.implicit_index().is_none();
+        let is_there = map.mappings.iter().any(was_asked_for);
         if !is_there {
             let known = map.remote_refs.clone();
             drop(prepared);
-            return Err(absent(&remote, credentials, self.missing, &known));
+            return Err(absent(&remote, credentials, self.wanted, &known));
         }
         let shallow = self.depth.map_or(Shallow::NoChange, Shallow::DepthAtRemote);
         let outcome = prepared
@@ -170,25 +162,23 @@ pub fn list(remote: &gix::Remote<'_>, credentials: &Credentials, folder: &str) -
 pub fn absent(
     remote: &gix::Remote<'_>,
     credentials: &Credentials,
-    missing: Missing<'_>,
+    wanted: Option<&Revision>,
     known: &[Ref],
 ) -> Failure {
     let shown = remote
         .url(Direction::Fetch)
         .map(trouble::shown)
         .unwrap_or_default();
-    let (kind, folder) = match missing {
-        Missing::Revision(Revision::Tag(_)) => ("tag", "refs/tags"),
-        _ => ("branch", "refs/heads"),
+    let (code, kind, folder, name) = match wanted {
+        Some(Revision::Tag(name)) => (Code::TagNotFound, "tag", "refs/tags", name.as_str()),
+        Some(Revision::Branch(name)) => {
+            (Code::BranchNotFound, "branch", "refs/heads", name.as_str())
+        }
+        Some(Revision::Commit(_)) | None => (Code::BranchNotFound, "branch", "refs/heads", ""),
     };
     let listed = list(remote, credentials, folder).ok();
     let from = listed.as_deref().unwrap_or(known);
     let names = names_below(folder, from);
-    let (code, wanted) = match missing {
-        Missing::Revision(Revision::Tag(name)) => (Code::TagNotFound, name.as_str()),
-        Missing::Revision(Revision::Branch(name)) => (Code::BranchNotFound, name.as_str()),
-        Missing::Revision(Revision::Commit(_)) | Missing::Anything => (Code::BranchNotFound, ""),
-    };
     if names.is_empty() && kind == "branch" {
         let tags = list(remote, credentials, "refs/tags").unwrap_or_default();
         let tags = names_below("refs/tags", &tags);
@@ -200,12 +190,12 @@ pub fn absent(
         return Failure::new(code, format!("`{shown}` has no commits yet"))
             .hint("`git push origin HEAD` from where the program is written");
     }
-    let failure = Failure::new(code, format!("`{shown}` has no {kind} `{wanted}`"));
+    let failure = Failure::new(code, format!("`{shown}` has no {kind} `{name}`"));
     if names.is_empty() {
         return failure.hint("`git tag NAME` and `git push origin NAME` make one");
     }
     let plural = if kind == "tag" { "tags" } else { "branches" };
-    match nearest(wanted, &names) {
+    match nearest(name, &names) {
         Some(near) => failure.hint(format!(
             "`--{kind} {}`, if that is what was meant",
             quoted(near)

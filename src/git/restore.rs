@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use gix::bstr::ByteSlice as _;
+use gix::bstr::{BString, ByteSlice as _};
 
 use super::survey::survey;
 use super::switch::{Switch, open_index};
@@ -28,19 +28,32 @@ impl Git {
         Ok(restored)
     }
 
+    /// The tracked files that are not as HEAD has them.
+    pub(super) fn local_changes(&self) -> Result<Vec<BString>> {
+        let repo = self.local();
+        if !repo.index_path().exists() {
+            return Ok(Vec::new());
+        }
+        let head = repo.head_id().ok().map(gix::Id::detach);
+        let mut index = open_index(&repo)?;
+        let found = survey(&repo, &mut index, head, &[]).map_err(|error| {
+            let what = format!("compare `{}` with its git index", self.path().display());
+            trouble::git(what, &error)
+        })?;
+        Ok(Vec::from_iter(found.changed))
+    }
+
     fn restore_own(&self, keep: &Path) -> Result<Vec<PathBuf>> {
+        let changed = self.local_changes()?;
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
         let repo = self.local();
         let head = repo
             .head_id()
             .map_err(|error| trouble::git("read HEAD", &error))?
             .detach();
-        let mut index = open_index(&repo)?;
-        let found = survey(&repo, &mut index, Some(head), &[])
-            .map_err(|error| trouble::git("compare the work tree with the git index", &error))?;
-        if found.changed.is_empty() {
-            return Ok(Vec::new());
-        }
-        for path in &found.changed {
+        for path in &changed {
             set_aside(
                 &place::below(self.path(), path.as_bstr()),
                 &place::below(keep, path.as_bstr()),
@@ -58,8 +71,8 @@ impl Git {
             meter: &Meter::default(),
         };
         switch.run(None, || Ok(()))?;
-        let changed = found.changed.iter();
         Ok(changed
+            .iter()
             .map(|path| place::below(Path::new(""), path.as_bstr()))
             .collect())
     }

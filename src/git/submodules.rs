@@ -12,8 +12,6 @@ use gix::bstr::BString;
 use gix::index::entry::{Flags, Mode};
 
 use super::program::Program;
-use super::survey::survey;
-use super::switch::open_index;
 use super::{Git, trouble};
 use crate::failure::{Code, Failure, Result};
 
@@ -203,19 +201,6 @@ impl Git {
     fn is_at(&self, commit: ObjectId) -> bool {
         let repo = self.local();
         repo.head_id().is_ok_and(|head| head.detach() == commit) && repo.index_path().exists()
-    }
-
-    /// The tracked files that are not as HEAD has them.
-    fn local_changes(&self) -> Result<Vec<BString>> {
-        let repo = self.local();
-        if !repo.index_path().exists() {
-            return Ok(Vec::new());
-        }
-        let head = repo.head_id().ok().map(gix::Id::detach);
-        let mut index = open_index(&repo)?;
-        let found = survey(&repo, &mut index, head, &[])
-            .map_err(|error| trouble::git("compare a submodule with its git index", &error))?;
-        Ok(Vec::from_iter(found.changed))
     }
 }
 

@@ -67,8 +67,7 @@ pub async fn checkout(
         (None, false) => {}
     }
     if let Some((last, count)) = done.abandoned {
-        let last = last.to_string();
-        let last = &last[..9];
+        let last = last.short();
         let many = match count {
             1 => "a commit".to_owned(),
             more => format!("{more} commits"),

@@ -46,19 +46,7 @@ pub async fn clone(cx: &Context, source: &Source, url: &str, path: &Path) -> Res
             clone.run(&meter, stop)
         }
     };
-    let mut is_cancelled = false;
-    let remote = redact::url(url);
-    let cancelled = async {
-        let reason = cancelled(cx, &meter, source.timeout, &remote).await;
-        is_cancelled = true;
-        reason
-    };
-    let cloned = sampled::run(&cx.events, &meter, cancelled, work).await;
-    cx.waited_for_remote(meter.waited());
-    if is_cancelled {
-        git::abandon_clone(path);
-    }
-    cloned
+    converse(cx, source, url, &meter, work, || git::abandon_clone(path)).await
 }
 
 /// Asks the remote where `revision` is, and gets what is new.
@@ -78,19 +66,8 @@ pub async fn fetch(
         let depth = source.depth;
         move |stop: &AtomicBool| git.fetch(&revision, depth, force, &meter, stop)
     };
-    let mut is_cancelled = false;
-    let remote = redact::url(&git.origin().unwrap_or_default());
-    let cancelled = async {
-        let reason = cancelled(cx, &meter, source.timeout, &remote).await;
-        is_cancelled = true;
-        reason
-    };
-    let fetched = sampled::run(&cx.events, &meter, cancelled, work).await;
-    cx.waited_for_remote(meter.waited());
-    if is_cancelled {
-        git::abandon_fetch();
-    }
-    let fetched = fetched?;
+    let url = git.origin().unwrap_or_default();
+    let fetched = converse(cx, source, &url, &meter, work, git::abandon_fetch).await?;
     cx.events.note(match (fetched.received, &revision) {
         (Some(received), _) => shown(received),
         (None, Revision::Commit(_)) => "the commit is here".to_owned(),
@@ -103,12 +80,33 @@ pub async fn fetch(
     })
 }
 
-/// Why to go on no longer: a signal, or a remote that has stopped answering.
-async fn cancelled(cx: &Context, meter: &Meter, limit: Duration, remote: &str) -> Failure {
-    tokio::select! {
-        signal = cx.interrupt.cancelled() => signal.into(),
-        () = sampled::stalled(meter, limit, &cx.events) => timed_out(limit, remote),
+/// Does work that talks to the remote at `url`, until a signal comes or the remote has stopped
+/// answering; what had to be left behind then is `abandon`ed.
+async fn converse<T: Send + 'static>(
+    cx: &Context,
+    source: &Source,
+    url: &str,
+    meter: &Meter,
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static,
+    abandon: impl FnOnce(),
+) -> Result<T> {
+    let mut is_cancelled = false;
+    let cancelled = async {
+        let reason = tokio::select! {
+            signal = cx.interrupt.cancelled() => signal.into(),
+            () = sampled::stalled(meter, source.timeout, &cx.events) => {
+                timed_out(source.timeout, &redact::url(url))
+            }
+        };
+        is_cancelled = true;
+        reason
+    };
+    let done = sampled::run(&cx.events, meter, cancelled, work).await;
+    cx.waited_for_remote(meter.waited());
+    if is_cancelled {
+        abandon();
     }
+    done
 }
 
 /// The `remote` has not made progress for `limit`.

@@ -7,7 +7,7 @@ use super::checkout::CheckedOut;
 use super::{Context, complete, sampled};
 use crate::event::Commit;
 use crate::failure::Result;
-use crate::git::{Git, Meter, Pull, Revision};
+use crate::git::{CleanTree, Git, Id, Meter, Pull, Revision};
 
 /// A checkout at the commit that will be built.
 #[derive(Debug)]
@@ -30,22 +30,33 @@ pub async fn pull(
 ) -> Result<Pulled> {
     cx.interrupt.check()?;
     let (git, revision, upstream, clean) = checked_out.into_parts();
-    let branch = match &revision {
-        Revision::Branch(branch) => branch.clone(),
+    let commit = match &revision {
+        Revision::Branch(branch) => follow(cx, &git, branch, upstream, force, clean).await?,
         Revision::Tag(_) | Revision::Commit(_) => {
             cx.events.note(format!("{revision} has nothing to pull"));
-            let commit = git.head()?;
-            complete::complete(cx, &git, submodules, force).await?;
-            return Ok(Pulled {
-                git,
-                revision,
-                commit,
-            });
+            git.head()?
         }
     };
+    complete::complete(cx, &git, submodules, force).await?;
+    Ok(Pulled {
+        git,
+        revision,
+        commit,
+    })
+}
+
+/// Takes a branch to where the remote has it; returns the commit.
+async fn follow(
+    cx: &Context,
+    git: &Git,
+    branch: &str,
+    upstream: Id,
+    force: bool,
+    clean: CleanTree,
+) -> Result<Commit> {
     let meter = Meter::default();
     let work = {
-        let (git, meter) = (git.clone(), meter.clone());
+        let (git, branch, meter) = (git.clone(), branch.to_owned(), meter.clone());
         move |_: &AtomicBool| {
             let pull = git.pull(&branch, upstream, force, clean, &meter)?;
             Ok((pull, git.head()?))
@@ -75,10 +86,5 @@ pub async fn pull(
             format!("reset to {short}, {dropped} commit{plural} dropped, {changes}")
         }
     });
-    complete::complete(cx, &git, submodules, force).await?;
-    Ok(Pulled {
-        git,
-        revision,
-        commit,
-    })
+    Ok(commit)
 }
