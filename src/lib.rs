@@ -52,7 +52,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 
 use cli::{Cli, Command, Global};
-use engine::Engine;
+use engine::{Engine, LogQuery};
 use event::{Emitter, Event};
 use failure::{Code, Failure, Result};
 use git::Git;
@@ -170,33 +170,43 @@ async fn dispatch(
             rollback(&flags.repo, goal, canary, host, options, interrupt).await
         }
         Command::Stop(flags) => {
-            let session = Session::new(None, options, Redactor::default());
-            let work = async {
+            answer(None, options, interrupt, async |emitter| {
                 let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
                 let (engine, repository) = deployed(host, &flags.repo).await?;
-                stop::stop(&engine, &repository, timeout, &session.emitter).await
-            };
-            let result = interrupt.or(panics::caught(work)).await;
-            session.end(result, interrupt).await
+                stop::stop(&engine, &repository, timeout, emitter).await
+            })
+            .await
         }
         Command::Prune(flags) => {
-            let session = Session::new(Some(""), options, Redactor::default());
-            let work = async {
+            answer(Some(""), options, interrupt, async |emitter| {
                 let (engine, repository) = deployed(host, &flags.repo).await?;
                 let keep = usize::from(flags.keep);
-                prune::prune(&engine, &repository, keep, flags.dry_run, &session.emitter).await
-            };
-            let result = interrupt.or(panics::caught(work)).await;
-            session.end(result, interrupt).await
+                prune::prune(&engine, &repository, keep, flags.dry_run, emitter).await
+            })
+            .await
         }
         Command::Status(flags) => {
-            let session = Session::new(Some(""), options, Redactor::default());
-            let work = panics::caught(status(&flags, host, &session.emitter));
-            let result = interrupt.or(work).await;
-            session.end(result, interrupt).await
+            answer(Some(""), options, interrupt, async |emitter| {
+                status(&flags, host, emitter).await
+            })
+            .await
         }
         Command::Completions(_) => 0,
     }
+}
+
+/// Runs a command that a signal may cut at any point, and returns its exit code. `id` is that of the
+/// deployment which it is about, as for [`Session::new`].
+async fn answer(
+    id: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+    work: impl AsyncFnOnce(&Emitter) -> Result<Event>,
+) -> u8 {
+    let session = Session::new(id, options, Redactor::default());
+    let work = panics::caught(work(&session.emitter));
+    let result = interrupt.or(work).await;
+    session.end(result, interrupt).await
 }
 
 async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> Result<Event> {
@@ -279,9 +289,9 @@ async fn deploy(
     let session = Session::new(Some(&plan.id), options, redactor);
     let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
     if let (true, Some(container)) = (plan.follow, &deployed.container) {
-        let request = logs::Request {
+        let wanted = LogQuery {
             follow: true,
-            ..logs::Request::default()
+            ..LogQuery::default()
         };
         let program = logs::Program {
             id: container.clone(),
@@ -289,7 +299,7 @@ async fn deploy(
         };
         let followed = match Engine::connect(host) {
             Ok(engine) => {
-                let logs = logs::logs(&engine, program, request, &session.emitter, interrupt);
+                let logs = logs::logs(&engine, program, wanted, &session.emitter, interrupt);
                 session.while_read(panics::caught(logs)).await
             }
             Err(failure) => Err(failure),
@@ -313,7 +323,7 @@ async fn logs(
             let text = text.as_deref();
             text.map(|text| plan::moment(flag, text)).transpose()
         };
-        let request = logs::Request {
+        let wanted = LogQuery {
             follow: flags.follow,
             tail: flags.tail.0,
             since: moment("--since", &flags.since)?,
@@ -323,6 +333,7 @@ async fn logs(
                 cli::Stream::Stdout => event::Stream::Stdout,
                 cli::Stream::Stderr => event::Stream::Stderr,
             }),
+            ..LogQuery::default()
         };
         let repository = Repository::resolve(&flags.repo)?;
         let (engine, containers) = containers(host, Some(&repository)).await?;
@@ -332,13 +343,13 @@ async fn logs(
         } else {
             Vec::new()
         };
-        Ok((engine, chosen, secrets, request))
+        Ok((engine, chosen, secrets, wanted))
     };
     let options = report::Options {
         raw: flags.raw,
         ..options
     };
-    let (engine, chosen, secrets, request) = match interrupt.or(panics::caught(found)).await {
+    let (engine, chosen, secrets, wanted) = match interrupt.or(panics::caught(found)).await {
         Ok(found) => found,
         Err(failure) => {
             let session = Session::new(None, options, Redactor::default());
@@ -355,7 +366,7 @@ async fn logs(
         id: chosen.id,
         service: chosen.identity,
     };
-    let logs = logs::logs(&engine, program, request, &session.emitter, interrupt);
+    let logs = logs::logs(&engine, program, wanted, &session.emitter, interrupt);
     let result = session.while_read(panics::caught(logs)).await;
     let result = result.map(|()| Event::Answered);
     session.end(result, interrupt).await

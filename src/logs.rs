@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::engine::{Container, Details, Engine, Identity, LogQuery, LogReader};
-use crate::event::{Emitter, LogLine, LogLines, Stream};
+use crate::event::{Emitter, LogLine, LogLines};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::release;
@@ -39,21 +39,6 @@ const MANY: usize = 8;
 const CAUGHT_UP: Duration = Duration::from_micros(2);
 const GATHER: Duration = Duration::from_micros(200);
 
-/// Which lines are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// Until Ctrl-C, `until`, or the program has ended for good.
-    pub follow: bool,
-    /// Only the last so many of those there are.
-    pub tail: Option<u32>,
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
-    /// Show the engine's times.
-    pub timestamps: bool,
-    /// Only one of the two streams.
-    pub only: Option<Stream>,
-}
-
 /// A container whose program prints.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -63,33 +48,32 @@ pub struct Program {
     pub service: Option<Identity>,
 }
 
-/// Sends a container's lines to the report. Neither Ctrl-C nor the program's end is an error.
+/// Sends the `wanted` ones of a container's lines to the report; following goes on until Ctrl-C, until
+/// the moment that was named, or until the program has ended for good. Neither Ctrl-C nor the program's end is an error.
 ///
 /// # Errors
 /// `log_unreadable`, and those of any call to the engine.
 pub async fn logs(
     engine: &Engine,
     program: Program,
-    request: Request,
+    wanted: LogQuery,
     emitter: &Emitter,
     interrupt: &Interrupt,
 ) -> Result<()> {
     let mut reading = Reading {
-        engine: if request.follow {
+        engine: if wanted.follow {
             engine.impatient(PATIENCE)
         } else {
             engine.clone()
         },
         began: Timestamp::now(),
-        tail: request.tail,
         program,
-        tty: false,
         emitter: emitter.clone(),
-        place: Place::beginning(request.since),
+        place: Place::beginning(wanted.since),
         others: HashMap::new(),
         batch: LogLines::default(),
         sent: Instant::now(),
-        request,
+        wanted,
     };
     tokio::select! {
         biased;
@@ -102,12 +86,10 @@ pub async fn logs(
 /// may be dropped at any point.
 struct Reading {
     engine: Engine,
-    request: Request,
+    /// Its `tail` is of the first reading only.
+    wanted: LogQuery,
     began: Timestamp,
-    /// Of the first reading only.
-    tail: Option<u32>,
     program: Program,
-    tty: bool,
     /// Tells of the program's deployment.
     emitter: Emitter,
     place: Place,
@@ -123,8 +105,8 @@ impl Reading {
     async fn run(&mut self) -> Result<()> {
         let found = self.engine.inspect(&self.program.id).await?;
         let found = found.ok_or_else(|| Failure::not_deployed(&self.program.id))?;
-        self.tty = found.tty;
-        match (self.request.follow, self.request.until) {
+        self.wanted.tty = found.tty;
+        match (self.wanted.follow, self.wanted.until) {
             (false, _) => self.read_all().await,
             (true, None) => self.follow().await,
             (true, Some(until)) => {
@@ -239,7 +221,7 @@ impl Reading {
         let place = self.others.remove(&next.id).unwrap_or_else(|| {
             let is_new = i128::from(next.created) >= self.began.as_nanosecond();
             let start = moment(Some(&found.started_at));
-            Place::beginning(start.filter(|_| !is_new).or(self.request.since))
+            Place::beginning(start.filter(|_| !is_new).or(self.wanted.since))
         });
         let left = std::mem::replace(&mut self.place, place);
         self.others
@@ -249,7 +231,7 @@ impl Reading {
         }
         self.emitter
             .warn(format!("`{}` has taken over", next.name), None);
-        self.tty = found.tty;
+        self.wanted.tty = found.tty;
         self.program = Program {
             id: next.id,
             service: next.identity,
@@ -283,19 +265,15 @@ impl Reading {
 
     /// Reads on from where reading ended, until the engine has no more.
     async fn read(&mut self, follow: bool) -> Result<LogReader> {
-        let shown = self.request.timestamps;
-        let mut query = LogQuery {
+        let shown = self.wanted.timestamps;
+        let query = LogQuery {
             follow,
-            tail: None,
             since: self.place.resume(),
-            until: self.request.until,
             // Where to go on is known from the last line's time.
-            timestamps: shown || self.request.follow,
-            only: self.request.only,
-            tty: self.tty,
+            timestamps: shown || self.wanted.follow,
+            ..self.wanted
         };
-        if let Some(tail) = self.tail.take() {
-            query.tail = Some(tail);
+        if self.wanted.tail.take().is_some() {
             self.place.floor = self.place.floor.max(Some(self.began));
         }
         let mut reader = self.engine.read_log(&self.program.id, &query);
@@ -331,7 +309,7 @@ impl Reading {
 
     async fn finish(&mut self, reader: LogReader, stays: impl Fn(Option<&str>) -> bool) {
         let (place, batch) = (&mut self.place, &mut self.batch);
-        let shown = self.request.timestamps;
+        let shown = self.wanted.timestamps;
         reader.finish(stays, |line| take(line, shown, place, batch));
         self.send().await;
     }

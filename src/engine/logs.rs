@@ -14,7 +14,7 @@ use crate::event::{LogLine, Stream};
 use crate::failure::{Code, Failure, Result};
 
 /// Which lines to read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LogQuery {
     /// Go on until the container's process ends.
     pub follow: bool,
