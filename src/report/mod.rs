@@ -10,6 +10,7 @@ mod fixtures;
 mod github;
 mod json;
 mod lines;
+mod out;
 mod sink;
 mod style;
 mod table;
@@ -20,7 +21,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -33,6 +33,7 @@ use bars::Bars;
 use github::StepSummary;
 use json::Json;
 use lines::{Lines, Side};
+use out::Out;
 use style::Paint;
 use words::Look;
 
@@ -66,8 +67,8 @@ pub struct Options {
 pub struct Report {
     /// Says when the report has ended, and how.
     done: Receiver<Shown>,
-    /// Standard output takes no more.
-    gone: watch::Receiver<bool>,
+    /// Why standard output takes no more.
+    gone: watch::Receiver<Option<io::ErrorKind>>,
 }
 
 /// How a report ended.
@@ -84,24 +85,18 @@ pub enum Shown {
 /// Starts the report of `records` on a thread of its own.
 pub fn start(records: Receiver<Record>, options: Options, redactor: Redactor) -> Report {
     let (ended, done) = mpsc::channel();
-    let (is_gone, gone) = watch::channel(false);
+    let (out, gone) = Out::new(stream(io::stdout()));
+    let lost = gone.clone();
     std::thread::spawn(move || {
         let last_words = redactor.clone();
-        let trouble = Arc::default();
-        let out = Watched {
-            to: stream(io::stdout()),
-            gone: is_gone,
-            trouble: Arc::clone(&trouble),
-        };
         let shown = panics::caught_here(|| show_all(&records, out, options, redactor));
-        let lost = trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let lost = lost
+            .borrow()
+            .filter(|kind| *kind != io::ErrorKind::BrokenPipe);
         let (shown, failure) = match (shown, lost) {
             (Err(failure), _) => (Shown::Broken, Some(failure)),
-            (Ok(()), Some(error)) => {
-                let failure = Failure::io(Code::Internal, "write to standard output", error);
+            (Ok(()), Some(kind)) => {
+                let failure = Failure::io(Code::Internal, "write to standard output", kind.into());
                 (Shown::Lost, Some(failure))
             }
             (Ok(()), None) => (Shown::All, None),
@@ -122,7 +117,7 @@ fn tell(failure: &Failure, redactor: &Redactor, mut to: impl Write) {
     writeln!(to, "{line}").ok();
 }
 
-fn show_all(records: &Receiver<Record>, out: Watched, options: Options, redactor: Redactor) {
+fn show_all(records: &Receiver<Record>, out: Out, options: Options, redactor: Redactor) {
     let console = Console::look(
         options,
         [io::stdout().is_terminal(), io::stderr().is_terminal()],
@@ -157,37 +152,10 @@ impl Report {
     pub fn gone(&self) -> impl Future<Output = ()> + use<> {
         let mut gone = self.gone.clone();
         async move {
-            if gone.wait_for(|gone| *gone).await.is_err() {
+            if gone.wait_for(Option::is_some).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
-    }
-}
-
-/// Standard output, which tells when it takes no more.
-struct Watched {
-    to: Box<dyn Write + Send>,
-    gone: watch::Sender<bool>,
-    /// What went wrong, unless it is only that the reader has what it wanted.
-    trouble: Arc<Mutex<Option<io::Error>>>,
-}
-
-impl Write for Watched {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.to.write(bytes).inspect_err(|error| {
-            let kind = error.kind();
-            if !matches!(kind, io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) {
-                self.gone.send_replace(true);
-                if kind != io::ErrorKind::BrokenPipe {
-                    let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-                    *trouble = Some(io::Error::from(kind));
-                }
-            }
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
     }
 }
 
