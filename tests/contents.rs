@@ -260,7 +260,7 @@ fn local_changes_in_a_submodule_are_refused_and_forced() {
 fn submodule_that_cannot_be_had() {
     let nested = Nested::new();
     let host = &nested.host;
-    fs::rename(nested.inner.bare(), host.path("elsewhere")).unwrap();
+    fs::rename(nested.inner.path(), host.path("elsewhere")).unwrap();
 
     let run = nested.deploy().run().failed(4, "git_failed", &FIRST[..4]);
 
@@ -331,8 +331,8 @@ fn submodule_that_has_moved() {
     let nested = Nested::new();
     let host = &nested.host;
     nested.deploy().run().deployed(FIRST);
-    let library = nested.library.bare().with_file_name("moved.git");
-    fs::rename(nested.library.bare(), &library).unwrap();
+    let library = nested.library.path().with_file_name("moved.git");
+    fs::rename(nested.library.path(), &library).unwrap();
     let url = format!("file://{}", library.display());
     nested
         .library
@@ -376,7 +376,7 @@ fn submodule_whose_repository_is_gone() {
 fn submodule_over_a_configured_ssh() {
     let nested = Nested::new();
     let host = &nested.host;
-    let bare = nested.library.bare().display();
+    let bare = nested.library.path().display();
     let url = format!("ssh://nobody.invalid{bare}");
     nested
         .origin

@@ -115,7 +115,7 @@ fn lfs_files_that_cannot_be_had() {
     let first = host.deploy(&origin).run().deployed(NEXT);
     origin.commit(&lfs_files("three"), "Carry new data");
 
-    let objects = origin.bare().join("lfs");
+    let objects = origin.path().join("lfs");
     fs::rename(&objects, host.path("elsewhere")).unwrap();
     let run = host
         .deploy(&origin)

@@ -458,7 +458,7 @@ fn remote_with_tags_only() {
     let host = Host::new();
     let origin = host.origin(&server("one"));
     origin.tag("v1");
-    let bare = ["--git-dir", origin.bare().to_str().unwrap()];
+    let bare = ["--git-dir", origin.path().to_str().unwrap()];
     origin.git(&[&bare[..], &["update-ref", "-d", "refs/heads/main"]].concat());
 
     for what in [&["--branch", "main"][..], &[]] {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rustix::process::{Signal, kill_process};
 
 use crate::support::program::{broken, server};
-use crate::support::{FIRST, Host, NEXT, Origin, Terminal, eventually};
+use crate::support::{FIRST, Host, NEXT, Origin, Run, Terminal, eventually};
 
 /// A `go` that builds only once a file is there.
 struct Gate {
@@ -137,16 +137,22 @@ fn ctrl_z_stops_and_fg_goes_on_where_it_was() {
     assert_eq!(host.answer(), "one");
 }
 
-#[test]
-fn ctrl_c_cancels_and_says_so() {
+/// A deployment over an existing one, held in its build.
+fn second_build() -> (Host, Run, Terminal) {
     let host = Host::new();
     let origin = host.origin(&server("one"));
     let first = host.deploy(&origin).run().deployed(FIRST);
     origin.commit(&server("two"), "Second");
     let gate = Gate::new(&host);
     let sdp = deploy(&host, &origin).env("PATH", &gate.path);
-    let mut terminal = Terminal::run(80, sdp);
+    let terminal = Terminal::run(80, sdp);
     terminal.shows(" go build ");
+    (host, first, terminal)
+}
+
+#[test]
+fn ctrl_c_cancels_and_says_so() {
+    let (host, first, mut terminal) = second_build();
     terminal.press(b"\x03");
     assert_eq!(terminal.code(), Some(130), "{}", terminal.screen());
     terminal.shows("cancelled during go build");
@@ -156,14 +162,7 @@ fn ctrl_c_cancels_and_says_so() {
 
 #[test]
 fn a_terminal_that_is_closed_hands_the_deployment_back() {
-    let host = Host::new();
-    let origin = host.origin(&server("one"));
-    let first = host.deploy(&origin).run().deployed(FIRST);
-    origin.commit(&server("two"), "Second");
-    let gate = Gate::new(&host);
-    let sdp = deploy(&host, &origin).env("PATH", &gate.path);
-    let mut terminal = Terminal::run(80, sdp);
-    terminal.shows(" go build ");
+    let (host, first, mut terminal) = second_build();
     // What the kernel does when the terminal's window goes.
     kill_process(terminal.pid(), Signal::HUP).unwrap();
     assert_eq!(terminal.code(), Some(143), "{}", terminal.screen());

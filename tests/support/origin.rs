@@ -41,7 +41,7 @@ impl Origin {
         format!("file://{}", self.bare.display())
     }
 
-    /// The bare repository.
+    /// The bare repository, which commits are pushed to.
     pub fn path(&self) -> &Path {
         &self.bare
     }
@@ -129,11 +129,6 @@ impl Origin {
     /// Where commits are made.
     pub fn work(&self) -> &Path {
         &self.work
-    }
-
-    /// Where they are pushed to.
-    pub fn bare(&self) -> &Path {
-        &self.bare
     }
 
     /// Pushes what has been committed.
