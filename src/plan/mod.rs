@@ -1,6 +1,7 @@
 //! Flags and variables become a validated plan. Nothing is touched here; files are only read.
 
 mod arguments;
+mod secrets;
 mod stamp;
 
 use std::env;
@@ -10,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arguments::{
-    build_variables, checked_name, credentials, each, exposed_files, health_path, include, inside,
-    label, revision, some_time, usage, variables,
+    checked_name, each, health_path, include, inside, label, revision, some_time, usage,
 };
 pub use arguments::{duration, moment};
+use secrets::{build_variables, credentials, exposed_files, variables};
 
 use crate::cli;
 pub use crate::cli::{Mount, Pull};
@@ -245,7 +246,7 @@ impl Plan {
     /// The secrets among the flags of a deployment of which no plan can be made, as far as they can be
     /// read: an error may quote any word of the command line.
     pub fn secrets_in(deploy: &cli::Deploy) -> Vec<(String, String)> {
-        arguments::secrets(&deploy.container, &deploy.source)
+        secrets::secrets(deploy)
     }
 
     /// The secrets that no event may show, with the names of their variables.

@@ -1,0 +1,267 @@
+//! The commands: what each needs before it can begin, and where it reports to.
+
+use crate::cli::{self, Cli, Command};
+use crate::deploy;
+use crate::engine::{self, Engine, LogQuery};
+use crate::event::{self, Emitter, Event};
+use crate::failure::Result;
+use crate::git::Git;
+use crate::handover::Canary;
+use crate::interrupt::{self, Interrupt};
+use crate::plan::{self, Plan, Repository};
+use crate::redact::Redactor;
+use crate::rollback::{self, Goal};
+use crate::session::{Session, abort, answer};
+use crate::{logs, panics, prune, report, status, stop, upkeep};
+
+pub async fn run(cli: Cli, options: report::Options) -> u8 {
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return abort(options, Redactor::default(), &error.into()),
+    };
+    let code = dispatch(cli.command, cli.global.host.as_deref(), options, &interrupt).await;
+    if code != 0 || interrupt.signal().is_some() {
+        // What a cancelled fetch has started must not outlive it.
+        interrupt::kill_children();
+    }
+    code
+}
+
+async fn dispatch(
+    command: Command,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    match command {
+        Command::Deploy(flags) => deploy(&flags, host, options, interrupt).await,
+        Command::Logs(flags) => logs(&flags, host, options, interrupt).await,
+        Command::Rollback(flags) => {
+            let goal = flags.to.as_deref().map_or(Goal::Previous, Goal::Deployment);
+            let canary = if flags.no_canary {
+                Canary::Never
+            } else {
+                Canary::First
+            };
+            rollback(&flags.repo, goal, canary, host, options, interrupt).await
+        }
+        Command::Start(flags) => {
+            let (goal, canary) = (Goal::Last, Canary::First);
+            rollback(&flags.repo, goal, canary, host, options, interrupt).await
+        }
+        Command::Stop(flags) => {
+            answer(None, options, interrupt, async |emitter| {
+                let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
+                let (engine, repository) = deployed(host, &flags.repo).await?;
+                stop::stop(&engine, &repository, timeout, emitter).await
+            })
+            .await
+        }
+        Command::Prune(flags) => {
+            answer(Some(""), options, interrupt, async |emitter| {
+                let (engine, repository) = deployed(host, &flags.repo).await?;
+                let keep = usize::from(flags.keep);
+                prune::prune(&engine, &repository, keep, flags.dry_run, emitter).await
+            })
+            .await
+        }
+        Command::Status(flags) => {
+            answer(Some(""), options, interrupt, async |emitter| {
+                status(&flags, host, emitter).await
+            })
+            .await
+        }
+        Command::Completions(_) => 0,
+    }
+}
+
+async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> Result<Event> {
+    if let (Some(repo), true) = (&flags.repo, flags.history) {
+        let (_, repository) = deployed(host, repo).await?;
+        status::history(&repository, emitter)?;
+        return Ok(Event::Answered);
+    }
+    let repository = flags.repo.as_deref().map(Repository::resolve).transpose()?;
+    let (engine, containers) = containers(host, repository.as_ref()).await?;
+    status::status(&engine, &containers, repository.is_some(), emitter).await?;
+    Ok(Event::Answered)
+}
+
+async fn rollback(
+    repo: &str,
+    goal: Goal<'_>,
+    canary: Canary,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let found = interrupt.or(panics::caught(rollback_of(host, repo))).await;
+    let (engine, repository, secrets) = match found {
+        Ok(found) => found,
+        Err(failure) => {
+            let session = Session::new(None, options, Redactor::default());
+            return session.end(Err(failure), interrupt).await;
+        }
+    };
+    let session = Session::new(None, options, redactor(&secrets));
+    let emitter = &session.emitter;
+    let ended = rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
+    session.finish(ended.exit_code, 0, interrupt).await
+}
+
+/// What there is to go back to, and the variables of it, which no event may show.
+async fn rollback_of(
+    host: Option<&str>,
+    repo: &str,
+) -> Result<(Engine, Repository, Vec<(String, String)>)> {
+    let (engine, repository) = deployed(host, repo).await?;
+    let mut secrets = Vec::new();
+    for container in upkeep::containers(&engine, &repository).await? {
+        secrets.extend(engine.variables(&container.id).await?);
+    }
+    Ok((engine, repository, secrets))
+}
+
+fn redactor(variables: &[(String, String)]) -> Redactor {
+    Redactor::new(
+        variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
+}
+
+async fn deploy(
+    flags: &cli::Deploy,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let plan = match panics::caught(async { Plan::new(flags) }).await {
+        Ok(plan) => plan,
+        Err(failure) => {
+            let session = Session::new(None, options, redactor(&Plan::secrets_in(flags)));
+            return session.end(Err(failure), interrupt).await;
+        }
+    };
+    let stored = Git::stored_secret(&plan.repository.path);
+    let secrets = plan
+        .secrets()
+        .chain(stored.as_deref().map(|secret| ("password", secret)));
+    let redactor = Redactor::new(secrets).with_logs(flags.redact_logs);
+    let options = report::Options {
+        raw: flags.raw,
+        ..options
+    };
+    let session = Session::new(Some(&plan.id), options, redactor);
+    let deployed = deploy::deploy(&plan, host, &session.emitter, interrupt).await;
+    if let (true, Some(container)) = (plan.follow, &deployed.container) {
+        let wanted = LogQuery {
+            follow: true,
+            ..LogQuery::default()
+        };
+        let program = logs::Program {
+            id: container.clone(),
+            service: None,
+        };
+        let followed = match Engine::connect(host) {
+            Ok(engine) => {
+                let logs = logs::logs(&engine, program, wanted, &session.emitter, interrupt);
+                session.while_read(panics::caught(logs)).await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = followed {
+            // The deployment has succeeded, and says so with its exit code.
+            session.emitter.warn(failure.to_string(), failure.hint);
+        }
+    }
+    session.finish(deployed.exit_code, 0, interrupt).await
+}
+
+async fn logs(
+    flags: &cli::Logs,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let found = async {
+        let moment = |flag, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| plan::moment(flag, text)).transpose()
+        };
+        let wanted = LogQuery {
+            follow: flags.follow,
+            tail: flags.tail.0,
+            since: moment("--since", &flags.since)?,
+            until: moment("--until", &flags.until)?,
+            timestamps: flags.timestamps,
+            only: flags.stream.map(|stream| match stream {
+                cli::Stream::Stdout => event::Stream::Stdout,
+                cli::Stream::Stderr => event::Stream::Stderr,
+            }),
+            ..LogQuery::default()
+        };
+        let repository = Repository::resolve(&flags.repo)?;
+        let (engine, containers) = containers(host, Some(&repository)).await?;
+        let chosen = logs::choose(&containers, &repository.name)?.clone();
+        let secrets = if flags.redact_logs {
+            engine.variables(&chosen.id).await?
+        } else {
+            Vec::new()
+        };
+        Ok((engine, chosen, secrets, wanted))
+    };
+    let options = report::Options {
+        raw: flags.raw,
+        ..options
+    };
+    let (engine, chosen, secrets, wanted) = match interrupt.or(panics::caught(found)).await {
+        Ok(found) => found,
+        Err(failure) => {
+            let session = Session::new(None, options, Redactor::default());
+            return session.end(Err(failure), interrupt).await;
+        }
+    };
+    let id = chosen
+        .identity
+        .as_ref()
+        .map(|identity| identity.deployment.clone());
+    let redactor = redactor(&secrets).with_logs(flags.redact_logs);
+    let session = Session::new(id.as_deref(), options, redactor);
+    let program = logs::Program {
+        id: chosen.id,
+        service: chosen.identity,
+    };
+    let logs = logs::logs(&engine, program, wanted, &session.emitter, interrupt);
+    let result = session.while_read(panics::caught(logs)).await;
+    let result = result.map(|()| Event::Answered);
+    session.end(result, interrupt).await
+}
+
+/// sdp's containers: those of a repository, or all.
+async fn containers(
+    host: Option<&str>,
+    repository: Option<&Repository>,
+) -> Result<(Engine, Vec<engine::Container>)> {
+    let engine = Engine::connect(host)?;
+    let containers = engine.containers().await?;
+    let containers = match repository {
+        Some(repository) => status::select(containers, repository)?,
+        None => containers,
+    };
+    Ok((engine, containers))
+}
+
+/// The repository that a word on the command line stands for, with the checkout that it was
+/// deployed from, which a name alone does not tell.
+async fn deployed(host: Option<&str>, repo: &str) -> Result<(Engine, Repository)> {
+    let mut repository = Repository::resolve(repo)?;
+    let (engine, containers) = containers(host, Some(&repository)).await?;
+    if let Some(identity) = containers
+        .iter()
+        .find_map(|container| container.identity.as_ref())
+    {
+        repository.path.clone_from(&identity.path);
+    }
+    Ok((engine, repository))
+}

@@ -1,0 +1,216 @@
+//! What may be secret: variables and the files that they are in, tokens, keys.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Warning;
+use super::arguments::{each, usage};
+use crate::cli;
+use crate::credentials::Credentials;
+use crate::failure::{Code, Failure, Result};
+use crate::git::Login;
+use crate::shell::quoted;
+
+/// The variables of the files, then those of the flags.
+pub(super) fn variables(flags: &[String], files: &[PathBuf]) -> Result<Vec<(String, String)>> {
+    let mut variables: Vec<(String, String)> = Vec::new();
+    let mut set = |name: String, value: String| {
+        variables.retain(|(other, _)| *other != name);
+        variables.push((name, value));
+    };
+    for file in files {
+        let entries =
+            dotenvy::from_path_iter(file).map_err(|error| env_file_failure(file, error))?;
+        for entry in entries {
+            let (name, value) = entry.map_err(|error| env_file_failure(file, error))?;
+            set(name, value);
+        }
+    }
+    for text in flags {
+        let (name, value) = variable("-e", text)?;
+        set(name, value);
+    }
+    Ok(variables)
+}
+
+/// What sdp sets itself when it builds, and what decides on it.
+const BUILD_OWN: [(&str, &str); 4] = [
+    ("CGO_ENABLED", "`--cgo` switches cgo on"),
+    ("GOOS", "the engine's platform is built for"),
+    ("GOARCH", "the engine's platform is built for"),
+    ("GOTMPDIR", "`.sdp/build/tmp` is where go works"),
+];
+
+/// The variables of `--build-env`.
+pub(super) fn build_variables(flags: &[String]) -> Result<Vec<(String, String)>> {
+    each(flags, |text| {
+        let (name, value) = variable("--build-env", text)?;
+        match BUILD_OWN.iter().find(|(own, _)| *own == name) {
+            Some((_, hint)) => Err(usage(
+                format!("`--build-env {name}` is one that sdp sets itself"),
+                *hint,
+            )),
+            None => Ok((name, value)),
+        }
+    })
+}
+
+/// `NAME=VALUE`, or `NAME` with the value of sdp's own.
+fn variable(flag: &str, text: &str) -> Result<(String, String)> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => match env::var(text) {
+            Ok(value) => (text, value),
+            Err(_) => {
+                return Err(usage(
+                    format!(
+                        "`{flag} {text}` takes its value from sdp's own environment, which has none"
+                    ),
+                    format!("`export {text}=...` first, or `{flag} {text}=VALUE`"),
+                ));
+            }
+        },
+    };
+    if name.is_empty() {
+        return Err(usage(
+            format!("`{flag}` is given a value without a name"),
+            format!("`{flag} NAME=VALUE`"),
+        ));
+    }
+    Ok((name.to_owned(), value))
+}
+
+/// Says where the file is at fault without quoting the line, which may hold a secret.
+fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
+    let shown = file.display();
+    match error {
+        dotenvy::Error::Io(error) => {
+            Failure::io(Code::Usage, format_args!("read `{shown}`"), error).hint(format!(
+                "`ls -l {}`; --env-file names a file of NAME=VALUE lines",
+                quoted(file)
+            ))
+        }
+        dotenvy::Error::LineParse(line, column) => {
+            let number = fs::read_to_string(file)
+                .ok()
+                .and_then(|text| text.lines().position(|other| other.contains(line.trim())))
+                .map_or_else(String::new, |index| format!(" line {}", index + 1));
+            usage(
+                format!(
+                    "`{shown}`{number} is no NAME=VALUE line (column {})",
+                    column + 1
+                ),
+                "put values with spaces, quotes or `#` between single quotes",
+            )
+        }
+        _ => usage(
+            format!("`{shown}` cannot be read as an env file"),
+            "it holds NAME=VALUE lines",
+        ),
+    }
+}
+
+/// Values of variables and the token, with names; what cannot be read is left out.
+pub(super) fn secrets(deploy: &cli::Deploy) -> Vec<(String, String)> {
+    let flags = deploy.container.env.iter().chain(&deploy.build.variables);
+    let flags = flags.filter_map(|flag| match flag.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => Some((flag.clone(), env::var(flag).ok()?)),
+    });
+    let files = deploy.container.env_file.iter();
+    let files = files.filter_map(|file| dotenvy::from_path_iter(file).ok());
+    let token = match &deploy.source.git_token_file {
+        Some(file) => token_in(file).ok(),
+        None => env::var("SDP_GIT_TOKEN").ok(),
+    };
+    flags
+        .chain(files.flatten().filter_map(Result::ok))
+        .chain(token.map(|token| ("token".to_owned(), token)))
+        .collect()
+}
+
+/// Which of these files with secrets in them others can read or change. One that is not there, or is
+/// a pipe, is not among them.
+pub(super) fn exposed_files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Warning> {
+    files.filter_map(|file| exposed(file)).collect()
+}
+
+fn exposed(file: &Path) -> Option<Warning> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
+    let shown = file.display();
+    let us = rustix::process::getuid().as_raw();
+    if metadata.mode() & 0o077 != 0 {
+        Some(Warning {
+            line: format!("`{shown}` holds secrets, and other users can read or change it"),
+            hint: format!("`chmod 600 {}`", quoted(file)),
+        })
+    } else if ![0, us].contains(&metadata.uid()) {
+        Some(Warning {
+            line: format!(
+                "`{shown}` holds secrets, and belongs to user {}",
+                metadata.uid()
+            ),
+            hint: format!("`sudo chown {us} {}`", quoted(file)),
+        })
+    } else {
+        None
+    }
+}
+
+/// The deployment's own credentials. A token that is given by itself beats the one in the URL.
+pub(super) fn credentials(source: &cli::Source, login: Option<Login>) -> Result<Credentials> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let token = match &source.git_token_file {
+        Some(file) => Some(token_in(file)?),
+        None => variable("SDP_GIT_TOKEN"),
+    };
+    let user = variable("SDP_GIT_USER");
+    let ssh_key = source.ssh_key.as_deref().map(ssh_key).transpose()?;
+    let (user, token) = match (token, login) {
+        (Some(token), login) => (user.or(login.map(|login| login.user)), Some(token)),
+        (None, Some(login)) => (Some(user.unwrap_or(login.user)), Some(login.password)),
+        (None, None) => (user, None),
+    };
+    Ok(Credentials {
+        user,
+        token,
+        ssh_key,
+    })
+}
+
+/// The first line of a file, which is the token.
+fn token_in(file: &Path) -> Result<String> {
+    let text = fs::read_to_string(file).map_err(|error| {
+        Failure::io(
+            Code::Usage,
+            format_args!("read `{}`", file.display()),
+            error,
+        )
+        .hint(format!(
+            "`ls -l {}`; --git-token-file names a file with a token in it",
+            quoted(file)
+        ))
+    })?;
+    match text.lines().next().map(str::trim) {
+        Some(token) if !token.is_empty() => Ok(token.to_owned()),
+        _ => Err(usage(
+            format!("there is no token in `{}`", file.display()),
+            "its first line is to be the token",
+        )),
+    }
+}
+
+/// A key that is there; ssh would only say that it was refused.
+fn ssh_key(file: &Path) -> Result<PathBuf> {
+    let found = std::path::absolute(file).and_then(|path| fs::File::open(&path).map(|_| path));
+    found.map_err(|error| {
+        Failure::io(
+            Code::Usage,
+            format_args!("read the key `{}`", file.display()),
+            error,
+        )
+        .hint("`--ssh-key FILE` names a private key, such as ~/.ssh/id_ed25519")
+    })
+}
