@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::event::Stream;
 use crate::failure::{Code, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 
 /// How long programs may take to end once they are asked to, and how often it is looked whether they
 /// have: the kernel tells only their parents.
@@ -154,7 +154,12 @@ pub async fn run(
                 None => stderr = None,
             },
             status = group.leader.wait(), if ended.is_none() => {
-                ended = Some(status.map_err(io)?);
+                let status = status.map_err(io)?;
+                // Until it has a process group of its own, Ctrl-C in the terminal is meant for it, too.
+                if status.signal() == Some(Signal::INT.as_raw()) {
+                    return Err(interrupt::Signal::Interrupt.into());
+                }
+                ended = Some(status);
                 silence.as_mut().reset(tokio::time::Instant::now() + LAST_WORDS);
             }
             () = &mut silence, if ended.is_some() => (stdout, stderr) = (None, None),

@@ -160,6 +160,21 @@ fn ctrl_c_cancels_and_says_so() {
     host.holds(&[&first], &[]);
 }
 
+/// Whatever sdp is just starting: a child that the terminal's signal reaches first does not make it a failure.
+#[test]
+fn ctrl_c_at_any_moment_of_the_build_is_no_failure() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    for _ in 0..40 {
+        let mut terminal = Terminal::run(80, deploy(&host, &origin));
+        terminal.shows(" go build ");
+        terminal.press(b"\x03");
+        assert_eq!(terminal.code(), Some(130), "{}", terminal.screen());
+    }
+    host.holds(&[&first], &[]);
+}
+
 #[test]
 fn a_terminal_that_is_closed_hands_the_deployment_back() {
     let (host, first, mut terminal) = second_build();
