@@ -307,6 +307,22 @@ fn url_that_git_rewrites() {
     assert_eq!(host.git(&["config", "remote.origin.url"]), url);
 }
 
+/// It begins at the checkout, wherever sdp runs.
+#[test]
+fn origin_as_a_relative_path() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.clone_by_hand(&origin);
+    let below = origin.path().strip_prefix(host.path("")).unwrap();
+    let relative = format!("../../{}", below.display());
+    host.git(&["remote", "set-url", "origin", &relative]);
+    let deploy = || host.sdp(&["deploy", host.name(), "--json"]).run();
+    deploy().deployed(NEXT);
+    origin.commit(&server("two"), "Say two");
+    deploy().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
+}
+
 #[test]
 fn proxy() {
     // Variables, git's configuration, whether it is https, and whether the proxy is asked.

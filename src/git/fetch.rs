@@ -1,10 +1,15 @@
 //! What comes from the remote.
 
+use std::ffi::OsStr;
 use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use gix::bstr::ByteSlice as _;
 use gix::refs::FullName;
 use gix::refs::transaction::{PreviousValue, RefEdit};
+use gix::remote::Direction;
 use gix::remote::fetch::Outcome;
 use gix::remote::fetch::refmap::Source;
 
@@ -100,9 +105,9 @@ impl Git {
         }
     }
 
-    /// The remote `origin`.
+    /// The remote `origin`. As git sees it, a relative path begins at the checkout, wherever sdp runs.
     pub(super) fn remote<'repo>(&self, repo: &'repo gix::Repository) -> Result<gix::Remote<'repo>> {
-        repo.find_remote("origin").map_err(|_| {
+        let remote = repo.find_remote("origin").map_err(|_| {
             Failure::new(
                 Code::Usage,
                 format!(
@@ -111,8 +116,22 @@ impl Git {
                 ),
             )
             .hint("`git remote add origin URL` in the checkout")
-        })
+        })?;
+        match remote.url(Direction::Fetch).and_then(relative_path) {
+            Some(path) => {
+                let path = self.path().join(path);
+                remote
+                    .with_url_without_url_rewrite(path.as_os_str().as_bytes().as_bstr())
+                    .map_err(|error| trouble::git("read the URL of `origin`", &error))
+            }
+            None => Ok(remote),
+        }
     }
+}
+
+fn relative_path(url: &gix::Url) -> Option<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(&url.path));
+    (url.scheme == gix::url::Scheme::File && path.is_relative()).then(|| path.to_owned())
 }
 
 /// One fetch of one revision.
