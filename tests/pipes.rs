@@ -109,17 +109,19 @@ fn output_that_cannot_be_written_is_an_error() {
         (&["status", "--json"], 3),
         // What it did, it did.
         (&["deploy"], 0),
+        (&["completions"], 3),
     ] {
         let full = std::fs::File::options()
             .write(true)
             .open("/dev/full")
             .unwrap();
         let (first, rest) = arguments.split_first().unwrap();
-        let mut command = host
-            .sdp(&[first, host.name()])
-            .args(rest)
-            .raw()
-            .into_command();
+        let object = if *first == "completions" {
+            "bash"
+        } else {
+            host.name()
+        };
+        let mut command = host.sdp(&[first, object]).args(rest).raw().into_command();
         let output = command.stdout(full).stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");

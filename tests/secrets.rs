@@ -162,10 +162,13 @@ fn no_error_quotes_a_secret() {
     let argument = format!("--password={VALUE}");
     let pair = format!("PASSWORD={OWN}");
     let no_name = format!("={OWN}");
+    let of_the_build = format!("of the build {SENTINEL}");
+    let build_variable = format!("GOPROXY={of_the_build}");
     for (exit_code, arguments) in [
         // The engine quotes the network that it does not know.
         (6, &["--network", OWN][..]),
         (2, &["-p", OWN]),
+        (2, &["--build-env", &build_variable, "-p", &of_the_build]),
         (2, &["-v", VALUE]),
         (2, &["--settle", OWN]),
         (2, &["--health-http", OWN]),
