@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::engine::{Container, Details, Engine, Identity, LogQuery, LogReader};
@@ -33,11 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(1);
 const ENOUGH: usize = 64 * 1024;
 
-/// Whoever waits for each line of a flood is woken for each, which costs more than the line, on both sides.
-/// So where so many lines have just come, and the next one was waited for this long, some may gather.
+/// The engine sends each line by itself, and whoever waits for each line of a flood is woken for each, which
+/// costs more than the line, on both sides. So where so many lines have just come, some may gather.
 const MANY: usize = 8;
-const CAUGHT_UP: Duration = Duration::from_micros(2);
 const GATHER: Duration = Duration::from_micros(200);
+
+/// So often the connection may run before nothing more is there: once to read, and once to pass it on.
+const TURNS: usize = 3;
 
 /// A container whose program prints.
 #[derive(Clone, Debug)]
@@ -277,34 +280,33 @@ impl Reading {
             self.place.floor = self.place.floor.max(Some(self.began));
         }
         let mut reader = self.engine.read_log(&self.program.id, &query);
-        let mut due = std::pin::pin!(sleep_until(self.due()));
         loop {
+            if self.batch.size() >= ENOUGH {
+                self.send().await;
+            }
             let (place, batch) = (&mut self.place, &mut self.batch);
-            let waits = batch.count() > 0;
-            let asked = Instant::now();
+            let (waits, is_flood) = (batch.count() > 0, batch.count() >= MANY);
+            let due = self.sent + MOMENT;
             let more = tokio::select! {
                 biased;
-                () = &mut due, if waits => Ok(true),
                 more = reader.more(|line| take(line, shown, place, batch)) => more,
+                () = nothing_more(due, is_flood), if waits => {
+                    if Instant::now() >= due {
+                        self.send().await;
+                    } else {
+                        // No timer of the runtime is as short, and nothing else is to be done on this thread.
+                        std::thread::sleep(GATHER);
+                    }
+                    continue;
+                }
             };
-            let now = Instant::now();
-            let go_on = matches!(more, Ok(true));
-            if !go_on || self.batch.size() >= ENOUGH || now >= self.due() {
+            if !matches!(more, Ok(true)) {
                 self.send().await;
-                due.as_mut().reset(self.due());
-            } else if self.batch.count() >= MANY && now - asked >= CAUGHT_UP {
-                // No timer of the runtime is as short, and nothing else is to be done on this thread.
-                std::thread::sleep(GATHER);
             }
             if !more? {
                 return Ok(reader);
             }
         }
-    }
-
-    /// When the lines at hand are to go.
-    fn due(&self) -> Instant {
-        self.sent + MOMENT
     }
 
     async fn finish(&mut self, reader: LogReader, stays: impl Fn(Option<&str>) -> bool) {
@@ -319,6 +321,16 @@ impl Reading {
             self.emitter.log(&mut self.batch).await;
             self.sent = Instant::now();
         }
+    }
+}
+
+/// Returns when nothing more has come for now: of a flood at once, else when the lines at hand are due.
+async fn nothing_more(due: Instant, is_flood: bool) {
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+    if !is_flood {
+        sleep_until(due).await;
     }
 }
 
