@@ -79,6 +79,9 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The p
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-timeout -d 'How long --health-http may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l settle -d 'How long a program that does not listen must stay up' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l before-start -d 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l after-deploy -d 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -20,9 +20,12 @@ pub enum Stage {
     Fetch,
     Checkout,
     Pull,
+    BeforeBuild,
     Build,
+    BeforeStart,
     Start,
     Health,
+    AfterDeploy,
 }
 
 impl Stage {
@@ -33,9 +36,12 @@ impl Stage {
             Stage::Fetch => "git fetch",
             Stage::Checkout => "git checkout",
             Stage::Pull => "git pull",
+            Stage::BeforeBuild => "before build",
             Stage::Build => "go build",
+            Stage::BeforeStart => "before start",
             Stage::Start => "start container",
             Stage::Health => "health check",
+            Stage::AfterDeploy => "after deploy",
         }
     }
 
@@ -45,6 +51,7 @@ impl Stage {
             Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull => "remote",
             Stage::Build => "go",
             Stage::Start | Stage::Health => "engine",
+            Stage::BeforeBuild | Stage::BeforeStart | Stage::AfterDeploy => "hook",
         }
     }
 }

@@ -77,6 +77,8 @@ pub enum Code {
     BuildFailed,
     /// The program does not fit the engine's platform or the image.
     WrongBinary,
+    /// A hook's command said no.
+    HookFailed,
 
     /// The engine refused to create or start the container.
     StartFailed,
@@ -139,6 +141,7 @@ impl Code {
         Code::NoModule,
         Code::BuildFailed,
         Code::WrongBinary,
+        Code::HookFailed,
         Code::StartFailed,
         Code::PortTaken,
         Code::Crashed,
@@ -187,6 +190,7 @@ impl Code {
             Code::NoModule => "no_module",
             Code::BuildFailed => "build_failed",
             Code::WrongBinary => "wrong_binary",
+            Code::HookFailed => "hook_failed",
             Code::StartFailed => "start_failed",
             Code::PortTaken => "port_taken",
             Code::Crashed => "crashed",
@@ -241,7 +245,9 @@ impl Code {
             Code::Locked => 8,
             Code::Interrupted => 130,
             Code::Terminated => 143,
-            Code::PermissionDenied | Code::DiskFull | Code::EngineError => return None,
+            Code::PermissionDenied | Code::DiskFull | Code::EngineError | Code::HookFailed => {
+                return None;
+            }
         })
     }
 }
@@ -328,8 +334,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         self.code.exit_code().unwrap_or(match self.stage {
             Some(Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull) => 4,
-            Some(Stage::Build) => 5,
-            Some(Stage::Start | Stage::Health) => 6,
+            Some(Stage::BeforeBuild | Stage::Build) => 5,
+            Some(Stage::BeforeStart | Stage::Start | Stage::Health | Stage::AfterDeploy) => 6,
             None => 3,
         })
     }

@@ -18,6 +18,8 @@ mod git;
 mod github;
 mod go_builds;
 mod go_programs;
+
+mod hooks;
 mod hostile;
 mod kill;
 mod killed;

@@ -41,6 +41,8 @@ pub struct Deploy {
     pub container: Container,
     #[command(flatten)]
     pub release: Release,
+    #[command(flatten)]
+    pub hooks: Hooks,
 
     /// Follow the program's output after the deployment, until Ctrl-C
     #[arg(short, long, help_heading = "Output")]
@@ -268,4 +270,23 @@ pub struct Release {
         value_name = "DURATION"
     )]
     pub lock_wait: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Hooks")]
+pub struct Hooks {
+    /// A shell command on this host, in --workdir, before go build; what it changes in tracked files is
+    /// part of the build and is put back after it
+    #[arg(long, env = "SDP_BEFORE_BUILD", value_name = "COMMAND")]
+    pub before_build: Option<String>,
+
+    /// A shell command in a container of the new release, before that replaces what runs: a migration;
+    /// if it fails, what runs stays
+    #[arg(long, env = "SDP_BEFORE_START", value_name = "COMMAND")]
+    pub before_start: Option<String>,
+
+    /// A shell command on this host, in --workdir, once a new release serves; not where nothing changed,
+    /// and not after a rollback
+    #[arg(long, env = "SDP_AFTER_DEPLOY", value_name = "COMMAND")]
+    pub after_deploy: Option<String>,
 }

@@ -35,6 +35,7 @@ pub struct Plan {
     pub build: Build,
     pub container: Container,
     pub health: Health,
+    pub hooks: Hooks,
     pub keep: usize,
     pub canary: bool,
     pub if_changed: bool,
@@ -118,6 +119,17 @@ pub struct Health {
     pub http: Option<String>,
     pub timeout: Duration,
     pub settle: Duration,
+}
+
+/// Commands for a shell, at three points of a deployment.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// On the host, in the directory that is built in.
+    pub before_build: Option<String>,
+    /// In a container of the new release.
+    pub before_start: Option<String>,
+    /// On the host, once the new release serves.
+    pub after_deploy: Option<String>,
 }
 
 /// A host port that leads to a port of the container.
@@ -219,6 +231,11 @@ impl Plan {
                     .transpose()?,
                 timeout: duration("--health-timeout", &release.health_timeout)?,
                 settle: duration("--settle", &release.settle)?,
+            },
+            hooks: Hooks {
+                before_build: deploy.hooks.before_build.clone(),
+                before_start: deploy.hooks.before_start.clone(),
+                after_deploy: deploy.hooks.after_deploy.clone(),
             },
             keep: usize::from(release.keep),
             canary: !release.no_canary,

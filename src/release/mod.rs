@@ -27,6 +27,9 @@ pub const DIRECTORY: &str = ".sdp";
 
 const UNDERWAY: &str = "handover.json";
 
+/// Holds the id of the deployment whose build is under way.
+const BUILDING: &str = "building";
+
 /// Of how many deployments the files are kept that have changed during their builds.
 const CHANGED_KEPT: usize = 5;
 
@@ -203,7 +206,11 @@ impl Store {
     /// # Errors
     /// `permission_denied`.
     pub fn end(&self) -> Result<()> {
-        let path = self.directory.join(UNDERWAY);
+        self.forget(UNDERWAY)
+    }
+
+    fn forget(&self, file: &str) -> Result<()> {
+        let path = self.directory.join(file);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(format_args!("remove `{}`", path.display()), error))
@@ -217,6 +224,29 @@ impl Store {
     pub fn underway(&self) -> Option<Underway> {
         let text = fs::read(self.directory.join(UNDERWAY)).ok()?;
         serde_json::from_slice(&text).ok()
+    }
+
+    /// Writes down that tracked files may change from now on, which a killed run does not put back.
+    ///
+    /// # Errors
+    /// `disk_full`, `permission_denied`.
+    pub fn begin_build(&self, id: &str) -> Result<()> {
+        write_atomically(&self.directory.join(BUILDING), id.as_bytes())
+    }
+
+    /// The tracked files are as they were.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub fn end_build(&self) -> Result<()> {
+        self.forget(BUILDING)
+    }
+
+    /// The id of the deployment whose build was cut by a kill.
+    pub fn cut_build(&self) -> Option<String> {
+        let id = fs::read_to_string(self.directory.join(BUILDING)).ok()?;
+        let is_name = Path::new(&id).file_name() == Some(id.as_ref());
+        is_name.then_some(id)
     }
 
     /// Where go builds to: one place per repository, so that it finds its last result up to date.

@@ -57,7 +57,7 @@ pub struct LineV1<'a> {
     /// On `finished`: how much of that it waited for somebody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waited_ms: Option<u64>,
-    /// Whom it waited for: `remote`, `go` or `engine`.
+    /// Whom it waited for: `remote`, `go`, `engine` or `hook`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waited_for: Option<&'static str>,
     /// Why the stage or the deployment failed.

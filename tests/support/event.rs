@@ -3,14 +3,17 @@
 
 use serde::Deserialize;
 
-const STAGES: [&str; 7] = [
+const STAGES: [&str; 10] = [
     "git clone",
     "git fetch",
     "git checkout",
     "git pull",
+    "before build",
     "go build",
+    "before start",
     "start container",
     "health check",
+    "after deploy",
 ];
 
 /// The stages of a deployment that has to clone.
