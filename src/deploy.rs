@@ -194,11 +194,16 @@ async fn program(
 }
 
 fn warn_of_clear(run: &Run<'_>, host: Option<String>) {
-    if let Some(host) = host {
-        run.emitter.warn(
-            format!("the token goes to `{host}` over plain http, where others can read it"),
-            Some("`--url https://...`, or `git remote set-url origin https://...`".to_owned()),
-        );
+    warn_of(host.map(|host| told_in_clear(&host)), |line, hint| {
+        run.emitter.warn(line, hint);
+    });
+}
+
+/// The remote's host is told the token without encryption.
+pub fn told_in_clear(host: &str) -> Warning {
+    Warning {
+        line: format!("the token goes to `{host}` over plain http, where others can read it"),
+        hint: "`--url https://...`, or `git remote set-url origin https://...`".to_owned(),
     }
 }
 

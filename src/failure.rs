@@ -35,6 +35,8 @@ pub enum Code {
     GoMissing,
     /// The program asks for a newer Go than there is.
     GoTooOld,
+    /// `sdp doctor` has found something that a deployment would fail for.
+    HostNotReady,
 
     /// The remote cannot be reached.
     RemoteUnreachable,
@@ -121,6 +123,7 @@ impl Code {
         Code::ImageMissing,
         Code::GoMissing,
         Code::GoTooOld,
+        Code::HostNotReady,
         Code::RemoteUnreachable,
         Code::RemoteTimeout,
         Code::RemoteDenied,
@@ -170,6 +173,7 @@ impl Code {
             Code::ImageMissing => "image_missing",
             Code::GoMissing => "go_missing",
             Code::GoTooOld => "go_too_old",
+            Code::HostNotReady => "host_not_ready",
             Code::RemoteUnreachable => "remote_unreachable",
             Code::RemoteTimeout => "remote_timeout",
             Code::RemoteDenied => "remote_denied",
@@ -215,7 +219,8 @@ impl Code {
             | Code::LogUnreadable
             | Code::ImageMissing
             | Code::GoMissing
-            | Code::GoTooOld => 3,
+            | Code::GoTooOld
+            | Code::HostNotReady => 3,
             Code::RemoteUnreachable
             | Code::RemoteTimeout
             | Code::RemoteDenied

@@ -525,12 +525,7 @@ impl<'a> Handover<'a> {
         let mut wanted = publish.iter().filter_map(|publish| publish.host);
         let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));
         let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
-        Failure::new(
-            Code::PortTaken,
-            format!("{port} of the host is taken by another process"),
-        )
-        .hint("`ss -ltnp` shows which one; `-p` publishes another port")
-        .detail([failure.message])
+        held_by_process(&port, "another process").detail([failure.message])
     }
 }
 
@@ -619,6 +614,13 @@ pub fn check_ports(
         }
     }
     Ok(())
+}
+
+/// `port` is held by a process that is no container's.
+pub fn held_by_process(port: &str, process: &str) -> Failure {
+    let message = format!("{port} of the host is taken by {process}");
+    Failure::new(Code::PortTaken, message)
+        .hint("`ss -ltnp` shows which one; `-p` publishes another port")
 }
 
 fn held(container: &str, port: u16) -> Failure {

@@ -172,7 +172,7 @@ pub fn put_back(git: &Git, store: &Store, id: &str) -> Result<Option<Warning>> {
 }
 
 /// A canary, or a container that was created but never started.
-fn is_leftover(container: &Container) -> bool {
+pub fn is_leftover(container: &Container) -> bool {
     container.state == "created"
         || container
             .identity

@@ -9,6 +9,7 @@ mod container;
 mod contents;
 mod deploy;
 mod disk;
+mod doctor;
 mod engine_faults;
 mod engine_restart;
 mod examples;

@@ -45,7 +45,7 @@ pub struct Deploy {
     pub hooks: Hooks,
 
     /// Follow the program's output after the deployment, until Ctrl-C
-    #[arg(short, long, help_heading = "Output")]
+    #[arg(short, long, help_heading = "Output", conflicts_with = "dry_run")]
     pub follow: bool,
 
     /// Mask the values of the container's variables in that output, too
@@ -259,7 +259,7 @@ pub struct Release {
     pub if_changed: bool,
 
     /// Only say what would be done, with the docker run line that comes nearest to it
-    #[arg(long, conflicts_with = "follow")]
+    #[arg(long)]
     pub dry_run: bool,
 
     /// How long to wait for another deployment of the repository to end

@@ -80,7 +80,7 @@ pub struct Source {
 }
 
 /// How to build.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Build {
     pub package: Option<String>,
     /// Relative to the checkout, and inside it.
@@ -428,7 +428,11 @@ fn name_of(repo: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-fn home() -> Result<PathBuf> {
+/// Where what is named by a URL alone is cloned to.
+///
+/// # Errors
+/// `usage`, where there is no home directory.
+pub fn home() -> Result<PathBuf> {
     let below = |variable: &str, rest: &str| {
         env::var_os(variable)
             .filter(|value| !value.is_empty())

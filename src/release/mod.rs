@@ -76,6 +76,30 @@ pub fn is_locked(checkout: &Path) -> bool {
     })
 }
 
+/// The failure of a deployment that meets the lock, with who holds it; `None` if nobody does. Looks as
+/// [`is_locked`] does.
+pub fn in_use(checkout: &Path) -> Option<Failure> {
+    let text = fs::read_to_string(checkout.join(DIRECTORY).join("lock")).unwrap_or_default();
+    is_locked(checkout).then(|| locked(checkout, &text))
+}
+
+/// The hand-over that a killed command left in a checkout, and the deployment whose build was cut.
+pub fn cut(checkout: &Path) -> (Option<Underway>, Option<String>) {
+    let directory = checkout.join(DIRECTORY);
+    (underway(&directory), cut_build(&directory))
+}
+
+fn underway(directory: &Path) -> Option<Underway> {
+    let text = fs::read(directory.join(UNDERWAY)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn cut_build(directory: &Path) -> Option<String> {
+    let id = fs::read_to_string(directory.join(BUILDING)).ok()?;
+    let is_name = Path::new(&id).file_name() == Some(id.as_ref());
+    is_name.then_some(id)
+}
+
 /// Who holds the lock; for whoever meets it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
@@ -222,8 +246,7 @@ impl Store {
     /// The hand-over that a killed command left. One that cannot be read was never begun: the file
     /// is renamed into place when it is complete.
     pub fn underway(&self) -> Option<Underway> {
-        let text = fs::read(self.directory.join(UNDERWAY)).ok()?;
-        serde_json::from_slice(&text).ok()
+        underway(&self.directory)
     }
 
     /// Writes down that tracked files may change from now on, which a killed run does not put back.
@@ -244,9 +267,7 @@ impl Store {
 
     /// The id of the deployment whose build was cut by a kill.
     pub fn cut_build(&self) -> Option<String> {
-        let id = fs::read_to_string(self.directory.join(BUILDING)).ok()?;
-        let is_name = Path::new(&id).file_name() == Some(id.as_ref());
-        is_name.then_some(id)
+        cut_build(&self.directory)
     }
 
     /// Where go builds to: one place per repository, so that it finds its last result up to date.

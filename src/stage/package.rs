@@ -104,8 +104,11 @@ pub fn workdir(root: &Path, plan: &Build) -> Result<PathBuf> {
 
 /// The directory to run go in, and the pattern to look for a main package with.
 ///
+/// # Errors
+/// `no_module`, or `usage` for a package outside the repository.
+///
 /// A module need not be at the root of its repository: the one nearest to the package counts.
-fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
+pub fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
     let base = workdir(root, plan)?;
     let pattern = plan.package.as_deref().unwrap_or("./...");
     let relative = pattern.strip_suffix("...").unwrap_or(pattern);
