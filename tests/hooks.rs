@@ -51,7 +51,7 @@ fn each_in_its_place() {
     let first = host.deploy(&origin).args(&publish).run().deployed(FIRST);
     let generate = r#"echo "$PWD"; echo "token ${SDP_GIT_TOKEN-none}" >&2; echo "own $OWN"
         printf 'package main\n\nconst word = "generated"\n' > word.go"#;
-    let migrate = r#"echo "$SDP_HOOK_COMMIT $SDP_HOOK_BRANCH $LEVEL"; echo "$PWD" >&2; ls /src
+    let migrate = r#"echo "$SDP_HOOK_COMMIT $SDP_HOOK_BRANCH $KEY"; echo "$PWD" >&2; ls /src
         test -z "$SDP_HOOK_PATH" && printf 'no newline'"#;
     let facts = host.path("facts");
     let tell = format!("env | grep ^SDP_ | sort > {}", facts.display());
@@ -67,7 +67,7 @@ fn each_in_its_place() {
         .deploy(&origin)
         .args(&publish)
         .args(&hooks)
-        .args(&["-e", "LEVEL=debug"])
+        .args(&["-e", "KEY=open sesame"])
         .env("SDP_GIT_TOKEN", "hunter2hunter2")
         .env("OWN", "mine")
         .run()
@@ -93,7 +93,7 @@ fn each_in_its_place() {
     let mut told = output(&run, "before start");
     told.sort_unstable();
     let mut wanted = vec![("stderr", "/src".to_owned())];
-    let lines = [format!("{commit} main debug"), program, "go.mod".to_owned()];
+    let lines = [format!("{commit} main ***"), program, "go.mod".to_owned()];
     wanted.extend(lines.map(|line| ("stdout", line)));
     wanted.extend(["main.go", "no newline", "word.go"].map(|line| ("stdout", line.to_owned())));
     wanted.sort_unstable();

@@ -277,16 +277,16 @@ pub struct Release {
 pub struct Hooks {
     /// A shell command on this host, in --workdir, before go build; what it changes in tracked files is
     /// part of the build and is put back after it
-    #[arg(long, env = "SDP_BEFORE_BUILD", value_name = "COMMAND")]
+    #[arg(long, env = "SDP_BEFORE_BUILD", value_name = "CMD")]
     pub before_build: Option<String>,
 
     /// A shell command in a container of the new release, before that replaces what runs: a migration;
     /// if it fails, what runs stays
-    #[arg(long, env = "SDP_BEFORE_START", value_name = "COMMAND")]
+    #[arg(long, env = "SDP_BEFORE_START", value_name = "CMD")]
     pub before_start: Option<String>,
 
     /// A shell command on this host, in --workdir, once a new release serves; not where nothing changed,
     /// and not after a rollback
-    #[arg(long, env = "SDP_AFTER_DEPLOY", value_name = "COMMAND")]
+    #[arg(long, env = "SDP_AFTER_DEPLOY", value_name = "CMD")]
     pub after_deploy: Option<String>,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::journal::{Scratch, lock_of};
-use super::remote::list;
+use super::remote::{absent, list};
 use super::{Git, Id, Revision, branch, clone, held, trouble};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
@@ -42,14 +42,18 @@ impl Git {
         }
     }
 
-    /// Asks the remote which branches it has: it answers, and takes the credentials.
+    /// Asks the remote which branches it has: it answers, takes the credentials, and is not empty.
     ///
     /// # Errors
-    /// Those of any conversation with a remote.
+    /// Those of any conversation with a remote, and `branch_not_found`.
     pub fn greet(&self) -> Result<()> {
         let repo = self.local();
         let remote = self.remote(&repo)?;
-        list(&remote, &self.credentials, "refs/heads").map(drop)
+        let listed = list(&remote, &self.credentials, "refs/heads")?;
+        if listed.is_empty() {
+            return Err(absent(&remote, &self.credentials, None, &listed));
+        }
+        Ok(())
     }
 
     /// git's own directory.

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::pull::Pulled;
 use super::{Context, package};
 use crate::child;
@@ -20,11 +22,14 @@ const SHOWN: usize = 20;
 const GRACE: Duration = Duration::from_secs(5);
 const TO_END: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether a container has ended whose log has.
+const POLL: Duration = Duration::from_millis(100);
+
 /// How long the removal of a hook's container may take.
 const WAY_BACK: Duration = Duration::from_secs(20);
 
-/// What a hook does not get of sdp's own variables: the token is git's alone, and an `sdp` that a hook
-/// runs has no hooks of its own accord.
+/// What a hook does not get of sdp's own variables, nor what another deployment's hook was told: the
+/// token is git's alone, and an `sdp` that a hook runs has no hooks of its own accord.
 const WITHHELD: [&str; 5] = [
     "SDP_GIT_USER",
     "SDP_GIT_TOKEN",
@@ -75,15 +80,18 @@ pub async fn on_host(cx: &Context, plan: &Plan, command: &str, facts: &Facts) ->
     let root = &plan.repository.path;
     let directory = package::workdir(root, &plan.build)?;
     let mut shell = child::on_leash("sh");
+    for (name, _) in std::env::vars_os() {
+        let is_fact = name.as_encoded_bytes().starts_with(b"SDP_HOOK_");
+        if is_fact || WITHHELD.iter().any(|withheld| name == *withheld) {
+            shell.env_remove(name);
+        }
+    }
     shell
         .args(["-c", command])
         .current_dir(&directory)
         .env("PWD", &directory)
         .env("SDP_HOOK_PATH", root)
         .envs(facts.0.iter().map(|(name, value)| (name, value)));
-    for name in WITHHELD {
-        shell.env_remove(name);
-    }
     let mut last = VecDeque::new();
     let ran = child::run(shell, Code::HookFailed, &cx.interrupt, |stream, line| {
         if last.len() == SHOWN {
@@ -185,6 +193,14 @@ async fn run(cx: &Context, engine: &Engine, id: &str, name: &str) -> Result<Exit
                 Err(failure) => (is_open, trouble) = (false, Some(failure)),
             },
             exit = &mut ended => break exit?,
+            // The event of a command that ends at once can be missed where clocks differ.
+            () = sleep(POLL), if !is_open => match engine.inspect(id).await? {
+                Some(details) if details.running => {}
+                details => break Exit {
+                    code: details.map_or(-1, |details| details.exit_code),
+                    at: None,
+                },
+            },
         }
     };
     // Following loses a last line without its newline, and what came while the end was told.
