@@ -179,15 +179,10 @@ fn without_a_repository_and_for_people() {
             .stderr
             .starts_with("error: a deployment would fail: go\n")
     );
-    let flag = host
-        .sdp(&["doctor", "--image", "x", "--json"])
-        .run()
-        .exited(2);
-    assert!(
-        flag.problem().message.contains("--image"),
-        "{}",
-        flag.story()
-    );
+    for flag in [&["--image", "x"][..], &["--force"]] {
+        let run = host.sdp(&["doctor", "--json"]).args(flag).run().exited(2);
+        assert!(run.problem().message.contains(flag[0]), "{}", run.story());
+    }
     host.is_untouched();
 }
 

@@ -57,10 +57,11 @@ impl Doctor {
 /// A flag on the command line that means nothing without a repository.
 pub(super) fn of_a_repository(matches: &ArgMatches) -> Option<String> {
     let command = Doctor::augment_args(clap::Command::new("doctor"));
-    let is_given = |flag: &&clap::Arg| {
-        let id = flag.get_id().as_str();
-        id != "go" && matches.value_source(id) == Some(ValueSource::CommandLine)
-    };
-    let given = command.get_opts().find(is_given)?;
-    given.get_long().map(str::to_owned)
+    let mut flags = command
+        .get_arguments()
+        .filter_map(|flag| Some((flag.get_id().as_str(), flag.get_long()?)));
+    let (_, flag) = flags.find(|(id, _)| {
+        *id != "go" && matches.value_source(id) == Some(ValueSource::CommandLine)
+    })?;
+    Some(flag.to_owned())
 }
