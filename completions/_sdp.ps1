@@ -40,6 +40,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what the program printed')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what runs, since when, and on which commit')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove old releases and their stopped containers')
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Write the completions for a shell to standard output')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -82,6 +83,9 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--health-timeout', '--health-timeout', [CompletionResultType]::ParameterName, 'How long --health-http may take to answer')
             [CompletionResult]::new('--settle', '--settle', [CompletionResultType]::ParameterName, 'How long a program that does not listen must stay up')
             [CompletionResult]::new('--lock-wait', '--lock-wait', [CompletionResultType]::ParameterName, 'How long to wait for another deployment of the repository to end')
+            [CompletionResult]::new('--before-build', '--before-build', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it')
+            [CompletionResult]::new('--before-start', '--before-start', [CompletionResultType]::ParameterName, 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays')
+            [CompletionResult]::new('--after-deploy', '--after-deploy', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
@@ -192,6 +196,64 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'sdp;doctor' {
+            [CompletionResult]::new('-b', '-b', [CompletionResultType]::ParameterName, 'The branch to deploy [default: the one that is checked out]')
+            [CompletionResult]::new('--branch', '--branch', [CompletionResultType]::ParameterName, 'The branch to deploy [default: the one that is checked out]')
+            [CompletionResult]::new('--tag', '--tag', [CompletionResultType]::ParameterName, 'The tag to deploy instead')
+            [CompletionResult]::new('--commit', '--commit', [CompletionResultType]::ParameterName, 'The commit to deploy instead: its id, or the beginning of it')
+            [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'Where the checkout is, or goes when it is cloned')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Where to clone from when there is no checkout yet')
+            [CompletionResult]::new('--depth', '--depth', [CompletionResultType]::ParameterName, 'Clone no more than the last N commits')
+            [CompletionResult]::new('--ssh-key', '--ssh-key', [CompletionResultType]::ParameterName, 'The private key for ssh, before any other')
+            [CompletionResult]::new('--git-token-file', '--git-token-file', [CompletionResultType]::ParameterName, 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has')
+            [CompletionResult]::new('--git-timeout', '--git-timeout', [CompletionResultType]::ParameterName, 'How long a transfer may make no progress')
+            [CompletionResult]::new('--package', '--package', [CompletionResultType]::ParameterName, 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]')
+            [CompletionResult]::new('--workdir', '--workdir', [CompletionResultType]::ParameterName, 'The directory in the repository to build in, where the module is not at its root')
+            [CompletionResult]::new('--tags', '--tags', [CompletionResultType]::ParameterName, 'Build tags, separated by commas')
+            [CompletionResult]::new('--ldflags', '--ldflags', [CompletionResultType]::ParameterName, 'Flags for the linker, as go build takes them; {{commit}}, {{branch}} and {{id}} are filled in')
+            [CompletionResult]::new('--build-env', '--build-env', [CompletionResultType]::ParameterName, 'Set a variable for the build only, such as GOPRIVATE, or take sdp''s own with the name alone')
+            [CompletionResult]::new('--go', '--go', [CompletionResultType]::ParameterName, 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]')
+            [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'The image to run the program in; `builtin` is a minimal one that sdp carries')
+            [CompletionResult]::new('--pull', '--pull', [CompletionResultType]::ParameterName, 'When to pull the image')
+            [CompletionResult]::new('-e', '-e', [CompletionResultType]::ParameterName, 'Set a variable, or pass on sdp''s own with the name alone')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Set a variable, or pass on sdp''s own with the name alone')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Set the variables in this file')
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Publish a port')
+            [CompletionResult]::new('--publish', '--publish', [CompletionResultType]::ParameterName, 'Publish a port')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Mount a directory of the host, or a named volume')
+            [CompletionResult]::new('--volume', '--volume', [CompletionResultType]::ParameterName, 'Mount a directory of the host, or a named volume')
+            [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'The port that the program listens on')
+            [CompletionResult]::new('--network', '--network', [CompletionResultType]::ParameterName, 'The network to join')
+            [CompletionResult]::new('--label', '--label', [CompletionResultType]::ParameterName, 'Add a label')
+            [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long a container may take to stop before it is killed')
+            [CompletionResult]::new('--mount', '--mount', [CompletionResultType]::ParameterName, 'What is mounted at /src: this deployment''s own copy, or the live checkout, writable')
+            [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Untracked files that the release takes along, such as ''assets/**/*.css''')
+            [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'The deployment''s id [default: the time and four random digits]')
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay, with their stopped containers')
+            [CompletionResult]::new('--health-http', '--health-http', [CompletionResultType]::ParameterName, 'The path that must answer with 2xx or 3xx on the program''s port')
+            [CompletionResult]::new('--health-timeout', '--health-timeout', [CompletionResultType]::ParameterName, 'How long --health-http may take to answer')
+            [CompletionResult]::new('--settle', '--settle', [CompletionResultType]::ParameterName, 'How long a program that does not listen must stay up')
+            [CompletionResult]::new('--lock-wait', '--lock-wait', [CompletionResultType]::ParameterName, 'How long to wait for another deployment of the repository to end')
+            [CompletionResult]::new('--before-build', '--before-build', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it')
+            [CompletionResult]::new('--before-start', '--before-start', [CompletionResultType]::ParameterName, 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays')
+            [CompletionResult]::new('--after-deploy', '--after-deploy', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag')
+            [CompletionResult]::new('--submodules', '--submodules', [CompletionResultType]::ParameterName, 'Bring submodules to where the commit has them, which takes the git program')
+            [CompletionResult]::new('--cgo', '--cgo', [CompletionResultType]::ParameterName, 'Build with cgo; the image must have the C library that the program is linked against')
+            [CompletionResult]::new('--no-canary', '--no-canary', [CompletionResultType]::ParameterName, 'Never run two releases at once: with a host port in common, stop the former one first')
+            [CompletionResult]::new('--if-changed', '--if-changed', [CompletionResultType]::ParameterName, 'Leave what runs alone if commit, settings and image are the same, and it is healthy')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be done, with the docker run line that comes nearest to it')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each stage as it starts, each remark')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'sdp;completions' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
@@ -212,6 +274,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what the program printed')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what runs, since when, and on which commit')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove old releases and their stopped containers')
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Write the completions for a shell to standard output')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -235,6 +298,9 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             break
         }
         'sdp;help;prune' {
+            break
+        }
+        'sdp;help;doctor' {
             break
         }
         'sdp;help;completions' {

@@ -37,6 +37,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand logs 'Show what the program printed'
             cand status 'Show what runs, since when, and on which commit'
             cand prune 'Remove old releases and their stopped containers'
+            cand doctor 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock'
             cand completions 'Write the completions for a shell to standard output'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -78,6 +79,9 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --health-timeout 'How long --health-http may take to answer'
             cand --settle 'How long a program that does not listen must stay up'
             cand --lock-wait 'How long to wait for another deployment of the repository to end'
+            cand --before-build 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it'
+            cand --before-start 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays'
+            cand --after-deploy 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
             cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
             cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
@@ -181,6 +185,63 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'sdp;doctor'= {
+            cand -b 'The branch to deploy [default: the one that is checked out]'
+            cand --branch 'The branch to deploy [default: the one that is checked out]'
+            cand --tag 'The tag to deploy instead'
+            cand --commit 'The commit to deploy instead: its id, or the beginning of it'
+            cand --path 'Where the checkout is, or goes when it is cloned'
+            cand --url 'Where to clone from when there is no checkout yet'
+            cand --depth 'Clone no more than the last N commits'
+            cand --ssh-key 'The private key for ssh, before any other'
+            cand --git-token-file 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has'
+            cand --git-timeout 'How long a transfer may make no progress'
+            cand --package 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]'
+            cand --workdir 'The directory in the repository to build in, where the module is not at its root'
+            cand --tags 'Build tags, separated by commas'
+            cand --ldflags 'Flags for the linker, as go build takes them; {{commit}}, {{branch}} and {{id}} are filled in'
+            cand --build-env 'Set a variable for the build only, such as GOPRIVATE, or take sdp''s own with the name alone'
+            cand --go 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]'
+            cand --image 'The image to run the program in; `builtin` is a minimal one that sdp carries'
+            cand --pull 'When to pull the image'
+            cand -e 'Set a variable, or pass on sdp''s own with the name alone'
+            cand --env 'Set a variable, or pass on sdp''s own with the name alone'
+            cand --env-file 'Set the variables in this file'
+            cand -p 'Publish a port'
+            cand --publish 'Publish a port'
+            cand -v 'Mount a directory of the host, or a named volume'
+            cand --volume 'Mount a directory of the host, or a named volume'
+            cand --port 'The port that the program listens on'
+            cand --network 'The network to join'
+            cand --label 'Add a label'
+            cand --stop-timeout 'How long a container may take to stop before it is killed'
+            cand --mount 'What is mounted at /src: this deployment''s own copy, or the live checkout, writable'
+            cand --include 'Untracked files that the release takes along, such as ''assets/**/*.css'''
+            cand --id 'The deployment''s id [default: the time and four random digits]'
+            cand --keep 'How many releases stay, with their stopped containers'
+            cand --health-http 'The path that must answer with 2xx or 3xx on the program''s port'
+            cand --health-timeout 'How long --health-http may take to answer'
+            cand --settle 'How long a program that does not listen must stay up'
+            cand --lock-wait 'How long to wait for another deployment of the repository to end'
+            cand --before-build 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it'
+            cand --before-start 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays'
+            cand --after-deploy 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback'
+            cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand --force 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
+            cand --submodules 'Bring submodules to where the commit has them, which takes the git program'
+            cand --cgo 'Build with cgo; the image must have the C library that the program is linked against'
+            cand --no-canary 'Never run two releases at once: with a host port in common, stop the former one first'
+            cand --if-changed 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
+            cand --dry-run 'Only say what would be done, with the docker run line that comes nearest to it'
+            cand --json 'Write JSON lines to standard output, and nothing else'
+            cand -q 'Say nothing but warnings and errors'
+            cand --quiet 'Say nothing but warnings and errors'
+            cand --verbose 'Say more: each stage as it starts, each remark'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'sdp;completions'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
             cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
@@ -200,6 +261,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand logs 'Show what the program printed'
             cand status 'Show what runs, since when, and on which commit'
             cand prune 'Remove old releases and their stopped containers'
+            cand doctor 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock'
             cand completions 'Write the completions for a shell to standard output'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -216,6 +278,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;help;status'= {
         }
         &'sdp;help;prune'= {
+        }
+        &'sdp;help;doctor'= {
         }
         &'sdp;help;completions'= {
         }

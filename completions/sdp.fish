@@ -41,6 +41,7 @@ complete -c sdp -n "__fish_sdp_needs_command" -f -a "stop" -d 'Stop what runs'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "logs" -d 'Show what the program printed'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "status" -d 'Show what runs, since when, and on which commit'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "prune" -d 'Remove old releases and their stopped containers'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "completions" -d 'Write the completions for a shell to standard output'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
@@ -79,6 +80,9 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The p
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-timeout -d 'How long --health-http may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l settle -d 'How long a program that does not listen must stay up' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l before-start -d 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l after-deploy -d 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -159,6 +163,59 @@ complete -c sdp -n "__fish_sdp_using_subcommand prune" -l json -d 'Write JSON li
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s h -l help -d 'Print help'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l tag -d 'The tag to deploy instead' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l commit -d 'The commit to deploy instead: its id, or the beginning of it' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l path -d 'Where the checkout is, or goes when it is cloned' -r -f -a "(__fish_complete_directories)"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l url -d 'Where to clone from when there is no checkout yet' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l depth -d 'Clone no more than the last N commits' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l ssh-key -d 'The private key for ssh, before any other' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l git-token-file -d 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l git-timeout -d 'How long a transfer may make no progress' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l package -d 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l workdir -d 'The directory in the repository to build in, where the module is not at its root' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l tags -d 'Build tags, separated by commas' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l ldflags -d 'Flags for the linker, as go build takes them; {{commit}}, {{branch}} and {{id}} are filled in' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l build-env -d 'Set a variable for the build only, such as GOPRIVATE, or take sdp\'s own with the name alone' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l go -d 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l image -d 'The image to run the program in; `builtin` is a minimal one that sdp carries' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
+always\t'Before every deployment'
+never\t'Not at all'"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-file -d 'Set the variables in this file' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s p -l publish -d 'Publish a port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l port -d 'The port that the program listens on' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l network -d 'The network to join' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l label -d 'Add a label' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
+checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l keep -d 'How many releases stay, with their stopped containers' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-timeout -d 'How long --health-http may take to answer' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l settle -d 'How long a program that does not listen must stay up' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l before-start -d 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l after-deploy -d 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l json -d 'Write JSON lines to standard output, and nothing else'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s q -l quiet -d 'Say nothing but warnings and errors'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l verbose -d 'Say more: each stage as it starts, each remark'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -167,12 +224,13 @@ complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write J
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "start" -d 'Start again what stop stopped'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "stop" -d 'Stop what runs'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "logs" -d 'Show what the program printed'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "prune" -d 'Remove old releases and their stopped containers'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "start" -d 'Start again what stop stopped'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "stop" -d 'Stop what runs'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "logs" -d 'Show what the program printed'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "prune" -d 'Remove old releases and their stopped containers'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

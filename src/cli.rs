@@ -2,12 +2,14 @@
 #![allow(clippy::doc_markdown)] // these comments are the help's text
 
 mod deploy;
+mod doctor;
 
 use std::ffi::OsStr;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
@@ -15,6 +17,7 @@ use clap::{
 use clap_complete::Shell;
 
 pub use deploy::{Deploy, Mount, Pull, Source};
+pub use doctor::Doctor;
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
 /// no Dockerfile.
@@ -39,7 +42,8 @@ Examples:
   sdp deploy shop --json | jq -r .line         the same events for a script
   sdp logs shop -f                             what the program prints, until Ctrl-C
   sdp status                                   what runs on this host
-  sdp rollback shop                            the release before this one, without a build";
+  sdp rollback shop                            the release before this one, without a build
+  sdp doctor shop                              is this host ready to deploy it";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -50,6 +54,7 @@ pub enum Command {
     Logs(Logs),
     Status(Status),
     Prune(Prune),
+    Doctor(Box<Doctor>),
     Completions(Completions),
 }
 
@@ -100,16 +105,25 @@ impl Cli {
     pub fn parse_arguments() -> Result<Cli, clap::Error> {
         let matches = without_empty(Cli::command()).try_get_matches()?;
         let mut cli = Cli::from_arg_matches(&matches)?;
-        if let (Command::Deploy(deploy), Some((_, matches))) =
-            (&mut cli.command, matches.subcommand())
-        {
+        let source = match &mut cli.command {
+            Command::Deploy(deploy) => Some(&mut deploy.source),
+            Command::Doctor(doctor) => Some(&mut doctor.source),
+            _ => None,
+        };
+        if let (Some(source), Some((_, matches))) = (source, matches.subcommand()) {
             let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
             if ["branch", "tag", "commit"].into_iter().any(is_flag) {
-                let source = &mut deploy.source;
                 source.branch = source.branch.take().filter(|_| is_flag("branch"));
                 source.tag = source.tag.take().filter(|_| is_flag("tag"));
                 source.commit = source.commit.take().filter(|_| is_flag("commit"));
             }
+        }
+        if let (Command::Doctor(doctor), Some((_, matches))) = (&cli.command, matches.subcommand())
+            && doctor.repo.is_none()
+            && let Some(flag) = doctor::of_a_repository(matches)
+        {
+            let message = format!("--{flag} is about a repository, and none is named");
+            return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
         }
         Ok(cli)
     }

@@ -2,13 +2,14 @@
 
 use crate::cli::{self, Cli, Command};
 use crate::deploy;
+use crate::doctor::{self, Patient};
 use crate::engine::{self, Engine, LogQuery};
 use crate::event::{self, Emitter, Event};
 use crate::failure::Result;
 use crate::git::Git;
 use crate::handover::Canary;
 use crate::interrupt::{self, Interrupt};
-use crate::plan::{self, Plan, Repository};
+use crate::plan::{self, Build, Plan, Repository};
 use crate::redact::Redactor;
 use crate::rollback::{self, Goal};
 use crate::session::{Session, abort, answer};
@@ -71,6 +72,7 @@ async fn dispatch(
             })
             .await
         }
+        Command::Doctor(flags) => doctor(*flags, host, options, interrupt).await,
         Command::Completions(_) => 0,
     }
 }
@@ -130,6 +132,13 @@ fn redactor(variables: &[(String, String)]) -> Redactor {
     )
 }
 
+/// For what a deployment knows and no event may show.
+fn redactor_of(plan: &Plan) -> Redactor {
+    let stored = Git::stored_secret(&plan.repository.path);
+    let stored = stored.as_deref().map(|secret| ("password", secret));
+    Redactor::new(plan.secrets().chain(stored))
+}
+
 async fn deploy(
     flags: &cli::Deploy,
     host: Option<&str>,
@@ -143,11 +152,7 @@ async fn deploy(
             return session.end(Err(failure), interrupt).await;
         }
     };
-    let stored = Git::stored_secret(&plan.repository.path);
-    let secrets = plan
-        .secrets()
-        .chain(stored.as_deref().map(|secret| ("password", secret)));
-    let redactor = Redactor::new(secrets).with_logs(flags.redact_logs);
+    let redactor = redactor_of(&plan).with_logs(flags.redact_logs);
     let options = report::Options {
         raw: flags.raw,
         ..options
@@ -176,6 +181,42 @@ async fn deploy(
         }
     }
     session.finish(deployed.exit_code, 0, interrupt).await
+}
+
+async fn doctor(
+    flags: cli::Doctor,
+    host: Option<&str>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let go = flags.build.go.clone();
+    let flags = flags.into_deploy();
+    let planned = panics::caught(async { flags.as_ref().map(Plan::new).transpose() }).await;
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(failure) => {
+            let secrets = flags.as_ref().map(Plan::secrets_in).unwrap_or_default();
+            let session = Session::new(Some(""), options, redactor(&secrets));
+            return session.end(Err(failure), interrupt).await;
+        }
+    };
+    let redactor = plan.as_ref().map(redactor_of).unwrap_or_default();
+    let build = match &plan {
+        Some(plan) => plan.build.clone(),
+        None => Build {
+            go,
+            ..Build::default()
+        },
+    };
+    let patient = Patient {
+        plan: plan.as_ref(),
+        build: &build,
+        host,
+    };
+    let session = Session::new(Some(""), options, redactor);
+    let looked = panics::caught(doctor::doctor(&patient, &session.emitter, interrupt));
+    let result = interrupt.or(looked).await;
+    session.end(result, interrupt).await
 }
 
 async fn logs(

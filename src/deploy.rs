@@ -11,21 +11,18 @@ use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::panics;
-use crate::plan::{Plan, Pull};
+use crate::plan::{Plan, Pull, Warning};
 use crate::provision::Provision;
 use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
 use crate::run::{self, Ended, Ending, Run};
-use crate::shell::quoted;
 use crate::stage::build::Binary;
+use crate::stage::hook::{self, Facts};
 use crate::stage::pull::Pulled;
 use crate::stage::start::Origin;
 use crate::stage::{Context, build, checkout, fetch, health, pull, start};
 use crate::upkeep;
-
-/// How many files a warning names.
-const NAMED_FILES: usize = 10;
 
 /// Runs a deployment from its first check to its last `status` event.
 pub async fn deploy(
@@ -97,6 +94,10 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         }
         None => {
             let git = open(plan)?;
+            if let Some(id) = store.cut_build() {
+                let changed = upkeep::put_back(&git, &store, &id)?;
+                warn_of(changed, |line, hint| run.emitter.warn(line, hint));
+            }
             warn_of_clear(run, git.tells_in_clear());
             git
         }
@@ -128,21 +129,21 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         }
     }
 
-    let output = store.binary(&plan.repository.name);
-    let binary = run
-        .stage(Stage::Build, async |cx| {
-            let built = build::build(&cx, &toolchain, &platform, plan, &pulled, &output).await;
-            let restored = put_back(&cx, &pulled.git, &store, &plan.id);
-            let binary = built?;
-            restored.map(|()| binary)
-        })
-        .await?;
+    let facts = Facts::new(plan, &pulled);
+    let built = program(run, plan, &store, &toolchain, &platform, &pulled, &facts);
+    let binary = built.await?;
     let made = Made {
         pulled: &pulled,
         binary: &binary,
         toolchain: &toolchain,
+        facts: &facts,
     };
     let ending = replace(run, plan, engine, &store, made, image, formers).await;
+    if let (Ok(Ending::Handed { handed, .. }), Some(command)) = (&ending, &plan.hooks.after_deploy)
+    {
+        let facts = facts.and_outcome(handed, run.downtime);
+        after_deploy(run, plan, command, &facts).await;
+    }
     // A container that could not be removed still needs it.
     if ending.is_err()
         && store.underway().is_none()
@@ -153,12 +154,56 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     ending
 }
 
+/// What the hook before the build and go make of the commit.
+async fn program(
+    run: &mut Run<'_>,
+    plan: &Plan,
+    store: &Store,
+    toolchain: &Toolchain,
+    platform: &Platform,
+    pulled: &Pulled,
+    facts: &Facts,
+) -> Result<Binary> {
+    let restore = |cx: &Context| -> Result<()> {
+        let changed = upkeep::put_back(&pulled.git, store, &plan.id)?;
+        warn_of(changed, |line, hint| cx.events.warn(line, hint));
+        Ok(())
+    };
+    if let Some(command) = &plan.hooks.before_build {
+        run.stage(Stage::BeforeBuild, async |cx| {
+            store.begin_build(&plan.id)?;
+            let ran = hook::on_host(&cx, plan, command, facts).await;
+            if ran.is_err()
+                && let Err(failure) = restore(&cx)
+            {
+                cx.events.warn(failure.to_string(), failure.hint);
+            }
+            ran
+        })
+        .await?;
+    }
+    let output = store.binary(&plan.repository.name);
+    run.stage(Stage::Build, async |cx| {
+        store.begin_build(&plan.id)?;
+        let built = build::build(&cx, toolchain, platform, plan, pulled, &output).await;
+        let restored = restore(&cx);
+        let binary = built?;
+        restored.map(|()| binary)
+    })
+    .await
+}
+
 fn warn_of_clear(run: &Run<'_>, host: Option<String>) {
-    if let Some(host) = host {
-        run.emitter.warn(
-            format!("the token goes to `{host}` over plain http, where others can read it"),
-            Some("`--url https://...`, or `git remote set-url origin https://...`".to_owned()),
-        );
+    warn_of(host.map(|host| told_in_clear(&host)), |line, hint| {
+        run.emitter.warn(line, hint);
+    });
+}
+
+/// The remote's host is told the token without encryption.
+pub fn told_in_clear(host: &str) -> Warning {
+    Warning {
+        line: format!("the token goes to `{host}` over plain http, where others can read it"),
+        hint: "`--url https://...`, or `git remote set-url origin https://...`".to_owned(),
     }
 }
 
@@ -181,35 +226,27 @@ pub async fn check_host(
     run.interrupt.or(checks).await
 }
 
-/// Puts tracked files back that have changed while go was building, so that the release has the
-/// commit's and the next deployment meets no local changes. What they were is kept: it may be
-/// somebody's work, and the only copy.
-fn put_back(cx: &Context, git: &Git, store: &Store, id: &str) -> Result<()> {
-    let keep = store.changed(id);
-    let changed = git.restore(&keep)?;
-    let named: Vec<String> = changed
-        .iter()
-        .take(NAMED_FILES)
-        .map(|path| format!("`{}`", path.display()))
-        .collect();
-    let more = match changed.len().saturating_sub(NAMED_FILES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    if !named.is_empty() {
-        store.retire_changed()?;
-        cx.events.warn(
-            format!(
-                "tracked files changed during the build and are put back: {}{more}",
-                named.join(", ")
-            ),
-            Some(format!(
-                "`ls -R {}` lists what they were; commit that if it is meant",
-                quoted(keep)
-            )),
-        );
+fn warn_of(warning: Option<Warning>, warn: impl FnOnce(String, Option<String>)) {
+    if let Some(Warning { line, hint }) = warning {
+        warn(line, Some(hint));
     }
-    Ok(())
+}
+
+/// Whatever becomes of the hook, the deployment stands.
+async fn after_deploy(run: &mut Run<'_>, plan: &Plan, command: &str, facts: &Facts) {
+    let ran = run
+        .stage(Stage::AfterDeploy, async |cx| {
+            hook::on_host(&cx, plan, command, facts).await
+        })
+        .await;
+    if let Err(failure) = ran {
+        let mut line = format!("the deployment stands, but its hook failed: {failure}");
+        for detail in &failure.detail {
+            line.push('\n');
+            line.push_str(detail);
+        }
+        run.emitter.warn(line, failure.hint);
+    }
 }
 
 /// What git and go have made.
@@ -218,6 +255,7 @@ struct Made<'a> {
     pulled: &'a Pulled,
     binary: &'a Binary,
     toolchain: &'a Toolchain,
+    facts: &'a Facts,
 }
 
 /// From the built program to the proven container.
@@ -230,19 +268,23 @@ async fn replace(
     mut image: Provision,
     formers: Vec<Container>,
 ) -> Result<Ending> {
-    let pulled = made.pulled;
     let mut handover = None;
     let interrupt = run.interrupt;
+    let mut prepared = None;
+    if let Some(command) = &plan.hooks.before_start {
+        let ran = run.stage(Stage::BeforeStart, async |cx| {
+            let spec = prepare(&cx, plan, store, made, &mut image).await?;
+            hook::in_container(&cx, engine, &spec, command, made.facts).await?;
+            Ok(spec)
+        });
+        prepared = Some(ran.await?);
+    }
     let started = run
         .stage(Stage::Start, async |cx| {
-            let image = image.wait(&cx).await?;
-            let origin = Origin {
-                git: &pulled.git,
-                branch: pulled.revision.label(),
-                commit: &pulled.commit,
+            let spec = match prepared {
+                Some(spec) => spec,
+                None => prepare(&cx, plan, store, made, &mut image).await?,
             };
-            let settings = settings(plan, made.toolchain, &image);
-            let spec = start::prepare(plan, store, origin, made.binary, &image, settings)?;
             let canary = canary(engine, plan, &spec, &formers).await?;
             let incoming = Incoming::New(Box::new(spec));
             let handover =
@@ -273,6 +315,25 @@ async fn replace(
         handed: handed?,
         port: plan.container.port,
     })
+}
+
+/// Writes the release, and says what its container is to be like.
+async fn prepare(
+    cx: &Context,
+    plan: &Plan,
+    store: &Store,
+    made: Made<'_>,
+    image: &mut Provision,
+) -> Result<Spec> {
+    let image = image.wait(cx).await?;
+    let pulled = made.pulled;
+    let origin = Origin {
+        git: &pulled.git,
+        branch: pulled.revision.label(),
+        commit: &pulled.commit,
+    };
+    let settings = settings(plan, made.toolchain, &image);
+    start::prepare(plan, store, origin, made.binary, &image, settings)
 }
 
 /// What a canary of the release would be good for.
@@ -346,12 +407,14 @@ async fn unchanged(
 fn settings(plan: &Plan, toolchain: &Toolchain, image: &Image) -> String {
     use sha2::{Digest as _, Sha256};
     let all = format!(
-        "{} {} {:?} {:?} {:?} {} {}",
+        "{} {} {:?} {:?} {:?} {:?} {:?} {} {}",
         env!("CARGO_PKG_VERSION"),
         plan.submodules,
         plan.build,
         plan.container,
         plan.health,
+        plan.hooks.before_build,
+        plan.hooks.before_start,
         toolchain.version,
         image.id
     );

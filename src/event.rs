@@ -20,9 +20,12 @@ pub enum Stage {
     Fetch,
     Checkout,
     Pull,
+    BeforeBuild,
     Build,
+    BeforeStart,
     Start,
     Health,
+    AfterDeploy,
 }
 
 impl Stage {
@@ -33,9 +36,12 @@ impl Stage {
             Stage::Fetch => "git fetch",
             Stage::Checkout => "git checkout",
             Stage::Pull => "git pull",
+            Stage::BeforeBuild => "before build",
             Stage::Build => "go build",
+            Stage::BeforeStart => "before start",
             Stage::Start => "start container",
             Stage::Health => "health check",
+            Stage::AfterDeploy => "after deploy",
         }
     }
 
@@ -45,6 +51,7 @@ impl Stage {
             Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull => "remote",
             Stage::Build => "go",
             Stage::Start | Stage::Health => "engine",
+            Stage::BeforeBuild | Stage::BeforeStart | Stage::AfterDeploy => "hook",
         }
     }
 }
@@ -289,6 +296,43 @@ pub struct Past {
     pub elapsed_ms: u64,
 }
 
+/// What `sdp doctor` thinks of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Ok,
+    /// A deployment gets on with it, perhaps not for long.
+    Warning,
+    /// A deployment would fail.
+    Failed,
+}
+
+impl Verdict {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "OK",
+            Verdict::Warning => "WARNING",
+            Verdict::Failed => "FAILED",
+        }
+    }
+}
+
+/// Something that `sdp doctor` has looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was looked at: `engine`, `go`, `remote`, …; part of the interface.
+    pub subject: &'static str,
+    pub verdict: Verdict,
+    /// What was found.
+    pub line: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What a deployment would fail with.
+    pub code: Option<&'static str>,
+    /// Lines that explain it.
+    pub detail: Vec<String>,
+}
+
 /// Everything that can happen.
 #[derive(Debug)]
 pub enum Event {
@@ -345,6 +389,12 @@ pub enum Event {
         repository: String,
         past: Box<Past>,
     },
+    /// `sdp doctor`: one of the things that it has looked at.
+    Check(Box<Check>),
+    /// The last event of `sdp doctor` where nothing has failed.
+    Ready {
+        warnings: usize,
+    },
     /// The last event of `sdp prune`: what was removed, or would be.
     Pruned {
         repository: String,
@@ -387,8 +437,14 @@ impl Event {
             | Event::Service(_)
             | Event::Past { .. }
             | Event::Answered
+            | Event::Ready { .. }
             | Event::Pruned { .. }
             | Event::Stopped { .. } => {}
+            Event::Check(check) => {
+                f(from_mut(&mut check.line));
+                f(check.hint.as_mut_slice());
+                f(&mut check.detail);
+            }
             Event::Planned { line, .. } | Event::Note { line, .. } => f(from_mut(line)),
             Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {
                 problem(p, &mut f);

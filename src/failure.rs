@@ -35,6 +35,8 @@ pub enum Code {
     GoMissing,
     /// The program asks for a newer Go than there is.
     GoTooOld,
+    /// `sdp doctor` has found something that a deployment would fail for.
+    HostNotReady,
 
     /// The remote cannot be reached.
     RemoteUnreachable,
@@ -77,6 +79,8 @@ pub enum Code {
     BuildFailed,
     /// The program does not fit the engine's platform or the image.
     WrongBinary,
+    /// A hook's command said no.
+    HookFailed,
 
     /// The engine refused to create or start the container.
     StartFailed,
@@ -119,6 +123,7 @@ impl Code {
         Code::ImageMissing,
         Code::GoMissing,
         Code::GoTooOld,
+        Code::HostNotReady,
         Code::RemoteUnreachable,
         Code::RemoteTimeout,
         Code::RemoteDenied,
@@ -139,6 +144,7 @@ impl Code {
         Code::NoModule,
         Code::BuildFailed,
         Code::WrongBinary,
+        Code::HookFailed,
         Code::StartFailed,
         Code::PortTaken,
         Code::Crashed,
@@ -167,6 +173,7 @@ impl Code {
             Code::ImageMissing => "image_missing",
             Code::GoMissing => "go_missing",
             Code::GoTooOld => "go_too_old",
+            Code::HostNotReady => "host_not_ready",
             Code::RemoteUnreachable => "remote_unreachable",
             Code::RemoteTimeout => "remote_timeout",
             Code::RemoteDenied => "remote_denied",
@@ -187,6 +194,7 @@ impl Code {
             Code::NoModule => "no_module",
             Code::BuildFailed => "build_failed",
             Code::WrongBinary => "wrong_binary",
+            Code::HookFailed => "hook_failed",
             Code::StartFailed => "start_failed",
             Code::PortTaken => "port_taken",
             Code::Crashed => "crashed",
@@ -211,7 +219,8 @@ impl Code {
             | Code::LogUnreadable
             | Code::ImageMissing
             | Code::GoMissing
-            | Code::GoTooOld => 3,
+            | Code::GoTooOld
+            | Code::HostNotReady => 3,
             Code::RemoteUnreachable
             | Code::RemoteTimeout
             | Code::RemoteDenied
@@ -241,7 +250,9 @@ impl Code {
             Code::Locked => 8,
             Code::Interrupted => 130,
             Code::Terminated => 143,
-            Code::PermissionDenied | Code::DiskFull | Code::EngineError => return None,
+            Code::PermissionDenied | Code::DiskFull | Code::EngineError | Code::HookFailed => {
+                return None;
+            }
         })
     }
 }
@@ -328,8 +339,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         self.code.exit_code().unwrap_or(match self.stage {
             Some(Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull) => 4,
-            Some(Stage::Build) => 5,
-            Some(Stage::Start | Stage::Health) => 6,
+            Some(Stage::BeforeBuild | Stage::Build) => 5,
+            Some(Stage::BeforeStart | Stage::Start | Stage::Health | Stage::AfterDeploy) => 6,
             None => 3,
         })
     }

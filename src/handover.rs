@@ -462,27 +462,14 @@ impl<'a> Handover<'a> {
         Ok((id, name))
     }
 
-    /// The image must have what loads the program: else the program starts and ends at once, with no
-    /// better reason than `no such file or directory`.
     async fn check_loader(&self, id: &str) -> Result<()> {
-        let Incoming::New(spec) = &self.incoming else {
-            return Ok(());
-        };
-        let Some(loader) = &spec.loader else {
-            return Ok(());
-        };
-        if self.interrupt.or(self.engine.has_file(id, loader)).await? {
-            return Ok(());
+        match &self.incoming {
+            Incoming::New(spec) => {
+                let checked = check_loader(self.engine, id, spec);
+                self.interrupt.or(checked).await
+            }
+            Incoming::Kept { .. } => Ok(()),
         }
-        Err(Failure::new(
-            Code::WrongBinary,
-            format!("the program asks for the loader `{loader}`, which the image `{}` lacks", spec.image),
-        )
-        .hint(
-            "`--cgo --ldflags '-linkmode external -extldflags -static'` needs none, nor does `--tags netgo,osusergo` \
-             without `--cgo` where the program itself has no C; or name an image that has it, such as \
-             `--image debian:12`",
-        ))
     }
 
     /// Remembers the name before the call: the engine may do it and its answer be lost. An answer
@@ -538,13 +525,31 @@ impl<'a> Handover<'a> {
         let mut wanted = publish.iter().filter_map(|publish| publish.host);
         let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));
         let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
-        Failure::new(
-            Code::PortTaken,
-            format!("{port} of the host is taken by another process"),
-        )
-        .hint("`ss -ltnp` shows which one; `-p` publishes another port")
-        .detail([failure.message])
+        held_by_process(&port, "another process").detail([failure.message])
     }
+}
+
+/// The image must have what loads the program: else the program starts and ends at once, with no
+/// better reason than `no such file or directory`. `id` is a container of it.
+///
+/// # Errors
+/// `wrong_binary`, and those of any call to the engine.
+pub async fn check_loader(engine: &Engine, id: &str, spec: &Spec) -> Result<()> {
+    let Some(loader) = &spec.loader else {
+        return Ok(());
+    };
+    if engine.has_file(id, loader).await? {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::WrongBinary,
+        format!("the program asks for the loader `{loader}`, which the image `{}` lacks", spec.image),
+    )
+    .hint(
+        "`--cgo --ldflags '-linkmode external -extldflags -static'` needs none, nor does `--tags netgo,osusergo` \
+         without `--cgo` where the program itself has no C; or name an image that has it, such as \
+         `--image debian:12`",
+    ))
 }
 
 async fn launch(
@@ -609,6 +614,13 @@ pub fn check_ports(
         }
     }
     Ok(())
+}
+
+/// `port` is held by a process that is no container's.
+pub fn held_by_process(port: &str, process: &str) -> Failure {
+    let message = format!("{port} of the host is taken by {process}");
+    Failure::new(Code::PortTaken, message)
+        .hint("`ss -ltnp` shows which one; `-p` publishes another port")
 }
 
 fn held(container: &str, port: u16) -> Failure {

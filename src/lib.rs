@@ -7,7 +7,7 @@
 //! - `command`: what each command needs before it can begin; `session`: its events and their report
 //! - `report`: events as bars, lines or JSON
 //! - `deploy`: the pipeline, `rehearse`: the same without doing it; `rollback`, `stop`, `logs`, `status`,
-//!   `prune`: the other commands; `run`: what a deployment and a rollback have in common
+//!   `prune`, `doctor`: the other commands; `run`: what a deployment and a rollback have in common
 //! - `stage`: one function per stage, each taking what the former one made
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
@@ -20,6 +20,7 @@ mod cli;
 mod command;
 mod credentials;
 mod deploy;
+mod doctor;
 mod engine;
 mod event;
 mod failure;

@@ -34,9 +34,15 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         if plan.build.cgo { "with cgo" } else { "static" },
         toolchain.version
     );
+    let hook = |stage, command: &Option<String>, place: &str| {
+        if let Some(command) = command {
+            say(stage, format!("`{command}` {place}"));
+        }
+    };
     if let Some(url) = url {
         let url = redact::url(url);
         say(Stage::Clone, format!("{url} to {}", path.display()));
+        hook(Stage::BeforeBuild, &plan.hooks.before_build, "on this host");
         say(
             Stage::Build,
             format!("the main package of what is cloned, {target}"),
@@ -47,6 +53,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         run.branch = revision.name().map(str::to_owned);
         say_git(run, plan, &git, &revision).await?;
         plan.check_stamp(revision.stamp())?;
+        hook(Stage::BeforeBuild, &plan.hooks.before_build, "on this host");
         let environment = git.environment();
         let scratch = std::env::temp_dir();
         let go = build::target(path, &platform, &scratch, &environment);
@@ -71,6 +78,8 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         (Some(_), Pull::Missing | Pull::Never) => format!("{wanted}, which is there"),
         (_, Pull::Always) | (None, Pull::Missing) => format!("{wanted}, pulled first"),
     };
+    let place = "in a container of the new release";
+    hook(Stage::BeforeStart, &plan.hooks.before_start, place);
     say(
         Stage::Start,
         format!("{} of {image}", start::container_name(plan)),
@@ -90,6 +99,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         Stage::Health,
         format!("{proof}; {}", succession(plan, &formers)),
     );
+    hook(Stage::AfterDeploy, &plan.hooks.after_deploy, "on this host");
     Ok(Ending::Planned)
 }
 

@@ -116,7 +116,12 @@ impl<'a> Run<'a> {
                 self.threads += elapsed.saturating_sub(waited + busy);
                 waited
             }
-            Stage::Build | Stage::Start | Stage::Health => elapsed.saturating_sub(busy),
+            Stage::BeforeBuild
+            | Stage::Build
+            | Stage::BeforeStart
+            | Stage::Start
+            | Stage::Health
+            | Stage::AfterDeploy => elapsed.saturating_sub(busy),
         };
         let took = Took { elapsed, waited };
         self.times.push((stage, took));

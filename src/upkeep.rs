@@ -5,9 +5,14 @@ use jiff::Timestamp;
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
 use crate::failure::Result;
+use crate::git::Git;
 use crate::handover::{examine, revive};
-use crate::plan::Repository;
+use crate::plan::{Repository, Warning};
 use crate::release::{Store, Underway};
+use crate::shell::quoted;
+
+/// How many files a warning names.
+const NAMED_FILES: usize = 10;
 
 /// The containers of one checkout, newest first, and canaries that a killed run left.
 ///
@@ -131,8 +136,43 @@ async fn settle(
     Ok(settled)
 }
 
+/// Puts tracked files back that have changed while go or a hook was building, so that the release has the
+/// commit's and the next deployment meets no local changes. What they were is kept: it may be
+/// somebody's work, and the only copy. Returns what people should know of it.
+///
+/// # Errors
+/// `git_failed`, `disk_full`, `permission_denied`.
+pub fn put_back(git: &Git, store: &Store, id: &str) -> Result<Option<Warning>> {
+    let keep = store.changed(id);
+    let changed = git.restore(&keep)?;
+    let named: Vec<String> = changed
+        .iter()
+        .take(NAMED_FILES)
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    let more = match changed.len().saturating_sub(NAMED_FILES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    store.end_build()?;
+    if named.is_empty() {
+        return Ok(None);
+    }
+    store.retire_changed()?;
+    Ok(Some(Warning {
+        line: format!(
+            "tracked files changed during the build and are put back: {}{more}",
+            named.join(", ")
+        ),
+        hint: format!(
+            "`ls -R {}` lists what they were; commit that if it is meant",
+            quoted(keep)
+        ),
+    }))
+}
+
 /// A canary, or a container that was created but never started.
-fn is_leftover(container: &Container) -> bool {
+pub fn is_leftover(container: &Container) -> bool {
     container.state == "created"
         || container
             .identity

@@ -9,6 +9,7 @@ mod container;
 mod contents;
 mod deploy;
 mod disk;
+mod doctor;
 mod engine_faults;
 mod engine_restart;
 mod examples;
@@ -18,6 +19,8 @@ mod git;
 mod github;
 mod go_builds;
 mod go_programs;
+
+mod hooks;
 mod hostile;
 mod kill;
 mod killed;

@@ -43,7 +43,7 @@ pub struct Identity {
     pub created: i64,
     /// A digest of all that makes the container beside its commit.
     pub settings: String,
-    /// A trial run of a release without host ports; never what serves.
+    /// A trial run of a release without host ports, or one of its hook; never what serves.
     pub canary: bool,
 }
 

@@ -6,6 +6,7 @@
 mod builtin;
 mod containers;
 mod error;
+mod facts;
 mod identity;
 mod images;
 mod lines;
@@ -16,9 +17,11 @@ mod watch;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::SystemVersion;
 
 pub use builtin::BUILTIN;
 pub use containers::{Binding, Container, Details, shared_host_port};
+pub use facts::Facts;
 pub use identity::Identity;
 pub use images::{Image, missing_image};
 pub use logs::{LogQuery, LogReader};
@@ -45,6 +48,18 @@ pub struct Engine {
 pub struct Platform {
     pub os: String,
     pub arch: String,
+}
+
+impl Platform {
+    fn of(version: &SystemVersion) -> Platform {
+        let or = |word: &Option<String>, otherwise: &str| {
+            word.clone().unwrap_or_else(|| otherwise.to_owned())
+        };
+        Platform {
+            os: or(&version.os, "linux"),
+            arch: or(&version.arch, "amd64"),
+        }
+    }
 }
 
 impl Engine {
@@ -76,15 +91,12 @@ impl Engine {
     /// # Errors
     /// `engine_unreachable`, `engine_denied`, `engine_error`.
     pub async fn platform(&self) -> Result<Platform> {
-        let version = self
-            .docker
-            .version()
-            .await
-            .map_err(|error| self.failure("ask the engine for its version", error))?;
-        Ok(Platform {
-            os: version.os.unwrap_or_else(|| "linux".to_owned()),
-            arch: version.arch.unwrap_or_else(|| "amd64".to_owned()),
-        })
+        self.version().await.map(|version| Platform::of(&version))
+    }
+
+    async fn version(&self) -> Result<SystemVersion> {
+        let asked = self.docker.version().await;
+        asked.map_err(|error| self.failure("ask the engine for its version", error))
     }
 
     /// The same engine, whose answers are not waited for longer than this.

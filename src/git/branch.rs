@@ -323,7 +323,7 @@ fn branch_id(repo: &gix::Repository, name: &FullName) -> Result<Option<ObjectId>
 }
 
 /// Looks for locks before anything is touched; they are taken when everything is in place.
-fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -> Result<()> {
+pub(super) fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -> Result<()> {
     let branch = branch.and_then(|branch| branch.to_path().ok());
     let files = std::iter::once(repo.git_dir().join("HEAD"))
         .chain(branch.map(|branch| repo.common_dir().join(branch)));

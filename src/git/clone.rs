@@ -48,19 +48,7 @@ impl CloneRequest<'_> {
         if stage.symlink_metadata().is_ok() {
             fs::remove_dir_all(&stage).map_err(|error| io("remove", &stage, error))?;
         }
-        match fs::read_dir(path) {
-            Ok(entries) => {
-                if entries.flatten().any(|entry| entry.file_name() != OWN_DIR) {
-                    return Err(Failure::new(
-                        Code::NotACheckout,
-                        format!("`{}` is neither empty nor a git checkout", path.display()),
-                    )
-                    .hint("`--path DIR` names another directory to clone to"));
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(io("read", path, error)),
-        }
+        refuse_occupied(path)?;
         fs::create_dir_all(&stage).map_err(|error| io("create", &stage, error))?;
 
         let cloned = self.clone_into(&stage, meter, stop).and_then(|()| {
@@ -74,25 +62,7 @@ impl CloneRequest<'_> {
 
     /// A complete clone in `stage/.git`.
     fn clone_into(&self, stage: &Path, meter: &Meter, stop: &AtomicBool) -> Result<()> {
-        let mut url = url::parse(self.url)?;
-        let mut create = || -> gix::Result<gix::Repository> {
-            // A relative path must mean the same to whoever runs git in there.
-            let current = std::env::current_dir().map_err(gix::Error::from_error)?;
-            url.canonicalize(&current).map_err(gix::Error::from_error)?;
-            let repo = gix::init(stage)?;
-            let mut config = fs::OpenOptions::new()
-                .append(true)
-                .open(repo.git_dir().join("config"))
-                .map_err(gix::Error::from_error)?;
-            config
-                .write_all(&remote_section(url.to_bstring().as_bstr()))
-                .map_err(gix::Error::from_error)?;
-            let mut repo = gix::open(stage)?;
-            repo.committer_or_set_generic_fallback()?;
-            Ok(repo)
-        };
-        let what = format!("create a repository in `{}`", stage.display());
-        let repo = create().map_err(|error| trouble::git(&what, &error))?;
+        let repo = empty_repository(self.url, stage)?;
         let git = Git {
             repo: repo.into_sync(),
             credentials: Arc::new(self.credentials.clone()),
@@ -160,6 +130,50 @@ impl CloneRequest<'_> {
             .hint("`--branch NAME` picks one")
         })
     }
+}
+
+/// Refuses to clone into a directory that has something in it.
+///
+/// # Errors
+/// `not_a_checkout`, `permission_denied`.
+pub fn refuse_occupied(path: &Path) -> Result<()> {
+    match fs::read_dir(path) {
+        Ok(entries) => {
+            if entries.flatten().any(|entry| entry.file_name() != OWN_DIR) {
+                return Err(Failure::new(
+                    Code::NotACheckout,
+                    format!("`{}` is neither empty nor a git checkout", path.display()),
+                )
+                .hint("`--path DIR` names another directory to clone to"));
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io("read", path, error)),
+    }
+}
+
+/// A new repository in `directory` whose remote `origin` is `url`.
+pub(super) fn empty_repository(url: &str, directory: &Path) -> Result<gix::Repository> {
+    let mut url = url::parse(url)?;
+    let mut create = || -> gix::Result<gix::Repository> {
+        // A relative path must mean the same to whoever runs git in there.
+        let current = std::env::current_dir().map_err(gix::Error::from_error)?;
+        url.canonicalize(&current).map_err(gix::Error::from_error)?;
+        let repo = gix::init(directory)?;
+        let mut config = fs::OpenOptions::new()
+            .append(true)
+            .open(repo.git_dir().join("config"))
+            .map_err(gix::Error::from_error)?;
+        config
+            .write_all(&remote_section(url.to_bstring().as_bstr()))
+            .map_err(gix::Error::from_error)?;
+        let mut repo = gix::open(directory)?;
+        repo.committer_or_set_generic_fallback()?;
+        Ok(repo)
+    };
+    let what = format!("create a repository in `{}`", directory.display());
+    create().map_err(|error| trouble::git(&what, &error))
 }
 
 /// Removes what a clone into `path` that had to be left behind on its thread has not finished.

@@ -16,6 +16,7 @@ mod place;
 mod plan;
 mod program;
 mod progress;
+mod ready;
 mod remote;
 mod restore;
 mod revision;
@@ -36,16 +37,17 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::bstr::ByteSlice;
 use gix::index::entry::{Flags, Mode, Stage};
 
 pub use self::branch::Pull;
-pub use self::clone::{CloneRequest, abandon_clone};
+pub use self::clone::{CloneRequest, abandon_clone, refuse_occupied};
 pub use self::fetch::abandon_fetch;
 pub use self::program::Program;
 pub use self::progress::Meter;
+pub use self::ready::{Stranger, ask};
 pub use self::remote::Received;
 pub use self::revision::Revision;
 pub use self::switch::{Changes, CleanTree};
@@ -294,6 +296,13 @@ impl Git {
             })
         };
         read().map_err(|error| trouble::git("read the commit at HEAD", &error))
+    }
+
+    /// When the commit that is checked out was made, if there is one.
+    pub fn head_time(&self) -> Option<SystemTime> {
+        let time = self.local().head_commit().ok()?.time().ok()?;
+        let since = Duration::from_secs(u64::try_from(time.seconds).ok()?);
+        UNIX_EPOCH.checked_add(since)
     }
 
     /// The tracked files, each repository's in its index's order, and those of the submodules that

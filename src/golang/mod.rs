@@ -127,6 +127,48 @@ impl Toolchain {
         Ok(modules.map(|module| module.disk_path).collect())
     }
 
+    /// The newest Go that a module in the target's directory asks for, such as `1.22`, as this go reads
+    /// it: without a download.
+    ///
+    /// # Errors
+    /// `go_too_old` where this go refuses it, `build_failed` with what go printed, or the interruption.
+    pub async fn asked_for(
+        &self,
+        target: Target<'_>,
+        build: &Build,
+        interrupt: &Interrupt,
+    ) -> Result<Option<String>> {
+        let mut command = self.command("list", target, build);
+        command.args(["-m", "-f", "{{if .Main}}{{.GoVersion}}{{end}}"]);
+        command.env("GOTOOLCHAIN", "local");
+        let printed = self
+            .printed(command, "go list -m", target, interrupt)
+            .await?;
+        Ok(printed.into_iter().max_by_key(|version| numbers(version)))
+    }
+
+    /// Whether this go is older than a version such as `1.22`.
+    pub fn is_older_than(&self, version: &str) -> bool {
+        numbers(self.version.trim_start_matches("go")) < numbers(version)
+    }
+
+    /// The value of one of go's own variables, which need not be set.
+    ///
+    /// # Errors
+    /// `build_failed` with what go printed, or the interruption.
+    pub async fn variable(
+        &self,
+        name: &str,
+        target: Target<'_>,
+        build: &Build,
+        interrupt: &Interrupt,
+    ) -> Result<String> {
+        let mut command = self.command("env", target, build);
+        command.arg(name);
+        let printed = self.printed(command, "go env", target, interrupt).await?;
+        Ok(printed.join("\n"))
+    }
+
     /// The directories of the main packages that the patterns match.
     ///
     /// # Errors
@@ -294,6 +336,15 @@ impl Toolchain {
             .env("PWD", target.directory);
         command
     }
+}
+
+/// 1, 22, 3 of `1.22.3` and of `1.22.3rc1`.
+fn numbers(version: &str) -> Vec<u32> {
+    let digits = |part: &str| {
+        let end = part.find(|c: char| !c.is_ascii_digit());
+        part[..end.unwrap_or(part.len())].parse().ok()
+    };
+    version.split('.').map_while(digits).collect()
 }
 
 /// Tells one writing of a file from the next; `None` if there is no file.

@@ -35,6 +35,7 @@ pub struct Plan {
     pub build: Build,
     pub container: Container,
     pub health: Health,
+    pub hooks: Hooks,
     pub keep: usize,
     pub canary: bool,
     pub if_changed: bool,
@@ -79,7 +80,7 @@ pub struct Source {
 }
 
 /// How to build.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Build {
     pub package: Option<String>,
     /// Relative to the checkout, and inside it.
@@ -118,6 +119,17 @@ pub struct Health {
     pub http: Option<String>,
     pub timeout: Duration,
     pub settle: Duration,
+}
+
+/// Commands for a shell, at three points of a deployment.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// On the host, in the directory that is built in.
+    pub before_build: Option<String>,
+    /// In a container of the new release.
+    pub before_start: Option<String>,
+    /// On the host, once the new release serves.
+    pub after_deploy: Option<String>,
 }
 
 /// A host port that leads to a port of the container.
@@ -219,6 +231,11 @@ impl Plan {
                     .transpose()?,
                 timeout: duration("--health-timeout", &release.health_timeout)?,
                 settle: duration("--settle", &release.settle)?,
+            },
+            hooks: Hooks {
+                before_build: deploy.hooks.before_build.clone(),
+                before_start: deploy.hooks.before_start.clone(),
+                after_deploy: deploy.hooks.after_deploy.clone(),
             },
             keep: usize::from(release.keep),
             canary: !release.no_canary,
@@ -411,7 +428,11 @@ fn name_of(repo: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-fn home() -> Result<PathBuf> {
+/// Where what is named by a URL alone is cloned to.
+///
+/// # Errors
+/// `usage`, where there is no home directory.
+pub fn home() -> Result<PathBuf> {
     let below = |variable: &str, rest: &str| {
         env::var_os(variable)
             .filter(|value| !value.is_empty())

@@ -27,6 +27,9 @@ pub const DIRECTORY: &str = ".sdp";
 
 const UNDERWAY: &str = "handover.json";
 
+/// Holds the id of the deployment whose build is under way.
+const BUILDING: &str = "building";
+
 /// Of how many deployments the files are kept that have changed during their builds.
 const CHANGED_KEPT: usize = 5;
 
@@ -71,6 +74,30 @@ pub fn is_locked(checkout: &Path) -> bool {
                 && held.lock_type == LockType::FLock
         })
     })
+}
+
+/// The failure of a deployment that meets the lock, with who holds it; `None` if nobody does. Looks as
+/// [`is_locked`] does.
+pub fn in_use(checkout: &Path) -> Option<Failure> {
+    let text = fs::read_to_string(checkout.join(DIRECTORY).join("lock")).unwrap_or_default();
+    is_locked(checkout).then(|| locked(checkout, &text))
+}
+
+/// The hand-over that a killed command left in a checkout, and the deployment whose build was cut.
+pub fn cut(checkout: &Path) -> (Option<Underway>, Option<String>) {
+    let directory = checkout.join(DIRECTORY);
+    (underway(&directory), cut_build(&directory))
+}
+
+fn underway(directory: &Path) -> Option<Underway> {
+    let text = fs::read(directory.join(UNDERWAY)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn cut_build(directory: &Path) -> Option<String> {
+    let id = fs::read_to_string(directory.join(BUILDING)).ok()?;
+    let is_name = Path::new(&id).file_name() == Some(id.as_ref());
+    is_name.then_some(id)
 }
 
 /// Who holds the lock; for whoever meets it.
@@ -203,7 +230,11 @@ impl Store {
     /// # Errors
     /// `permission_denied`.
     pub fn end(&self) -> Result<()> {
-        let path = self.directory.join(UNDERWAY);
+        self.forget(UNDERWAY)
+    }
+
+    fn forget(&self, file: &str) -> Result<()> {
+        let path = self.directory.join(file);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(format_args!("remove `{}`", path.display()), error))
@@ -215,8 +246,28 @@ impl Store {
     /// The hand-over that a killed command left. One that cannot be read was never begun: the file
     /// is renamed into place when it is complete.
     pub fn underway(&self) -> Option<Underway> {
-        let text = fs::read(self.directory.join(UNDERWAY)).ok()?;
-        serde_json::from_slice(&text).ok()
+        underway(&self.directory)
+    }
+
+    /// Writes down that tracked files may change from now on, which a killed run does not put back.
+    ///
+    /// # Errors
+    /// `disk_full`, `permission_denied`.
+    pub fn begin_build(&self, id: &str) -> Result<()> {
+        write_atomically(&self.directory.join(BUILDING), id.as_bytes())
+    }
+
+    /// The tracked files are as they were.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub fn end_build(&self) -> Result<()> {
+        self.forget(BUILDING)
+    }
+
+    /// The id of the deployment whose build was cut by a kill.
+    pub fn cut_build(&self) -> Option<String> {
+        cut_build(&self.directory)
     }
 
     /// Where go builds to: one place per repository, so that it finds its last result up to date.

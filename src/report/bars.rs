@@ -194,6 +194,10 @@ impl<W: Write + Send + 'static> Bars<W> {
         self.screen.sink().send(now);
     }
 
+    fn say(&mut self, line: impl fmt::Display, now: Instant) {
+        self.print(&format!("{line}\n"), now);
+    }
+
     /// Leaves a stage's line behind for good.
     fn settle(&mut self, stage: Stage, end: End, took: Duration, now: Instant) {
         let (tone, mark, ascii, remark) = match end {
@@ -316,6 +320,8 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
             }
             Event::Service(service) => self.table.add(service),
             Event::Past { past, .. } => self.table.add_past(past),
+            Event::Check(check) => self.print(&words::check(check, self.look), now),
+            Event::Ready { warnings } => self.say(words::ready(*warnings), now),
             Event::Pruned {
                 containers,
                 releases,
@@ -324,19 +330,15 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
                 ..
             } => {
                 for name in releases.iter().chain(containers) {
-                    self.print(&format!("  {}\n", clean(name)), now);
+                    self.say(format_args!("  {}", clean(name)), now);
                 }
-                let text = words::pruned(containers, releases, *freed, *pretended);
-                self.print(&format!("{text}\n"), now);
+                self.say(words::pruned(containers, releases, *freed, *pretended), now);
             }
             Event::Stopped {
                 containers,
                 elapsed,
                 ..
-            } => {
-                let text = words::stopped(containers, *elapsed);
-                self.print(&format!("{text}\n"), now);
-            }
+            } => self.say(words::stopped(containers, *elapsed), now),
             // These come when no stage runs any more: there is no line to take care of.
             Event::Log(lines) => {
                 for (stream, text) in lines.runs() {

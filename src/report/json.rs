@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::sink::Sink;
 use super::wire::{Error, LineV1, PastKeys, Rest, VERSION, millis};
 use super::{Show, style, words};
-use crate::event::{Event, Record, Stage, State};
+use crate::event::{Check, Event, Record, Stage, State};
 
 /// Writes the wire format.
 pub struct Json<W> {
@@ -125,6 +125,21 @@ fn line(event: &Event, running: Option<Stage>) -> LineV1<'_> {
     }
 }
 
+fn check(check: &Check) -> LineV1<'_> {
+    LineV1 {
+        kind: "check",
+        state: check.verdict.name(),
+        line: (&check.line).into(),
+        hint: check.hint.as_deref(),
+        rest: Some(Rest::Check {
+            check: check.subject,
+            code: check.code,
+            detail: &check.detail,
+        }),
+        ..LineV1::default()
+    }
+}
+
 /// What the commands other than `deploy` and `logs` say.
 fn answer(event: &Event) -> LineV1<'_> {
     match event {
@@ -145,6 +160,14 @@ fn answer(event: &Event) -> LineV1<'_> {
             kind: "status",
             state: "DONE",
             line: "done".into(),
+            rest: Some(Rest::Ended { exit_code: 0 }),
+            ..LineV1::default()
+        },
+        Event::Check(check) => self::check(check),
+        Event::Ready { warnings } => LineV1 {
+            kind: "status",
+            state: "DONE",
+            line: words::ready(*warnings).into(),
             rest: Some(Rest::Ended { exit_code: 0 }),
             ..LineV1::default()
         },

@@ -10,7 +10,7 @@ use super::style::{Tone, clean, duration};
 use super::table::Table;
 use super::words::{self, Course, End, Look};
 use super::{Options, Show};
-use crate::event::{Event, Record, Stage, State, Stream};
+use crate::event::{Check, Event, Record, Stage, State, Stream, Verdict};
 
 /// How long a stage may run without a word: the log of a CI job must not look stuck.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -154,6 +154,13 @@ impl<W: Write> Lines<W> {
         self.say(words::pruned(containers, releases, freed, pretended), now);
     }
 
+    fn check(&mut self, check: &Check, now: Instant) {
+        if !self.quiet || check.verdict != Verdict::Ok {
+            let text = words::check(check, self.out.look);
+            self.print(Stream::Stdout, &text, now);
+        }
+    }
+
     fn end_group(&mut self, now: Instant) {
         if std::mem::take(&mut self.in_group) {
             self.command(github::END_GROUP, now);
@@ -207,7 +214,8 @@ impl<W: Write> Show for Lines<W> {
                     self.say(format_args!("{}: {}", stage.name(), clean(line)), now);
                 }
             }
-            Event::Update { .. } | Event::Answered => {}
+            Event::Ready { warnings } if !self.quiet => self.say(words::ready(*warnings), now),
+            Event::Update { .. } | Event::Answered | Event::Ready { .. } => {}
             Event::Planned { stage, line } => {
                 let line = words::planned(*stage, line);
                 self.print(Stream::Stdout, &line, now);
@@ -271,6 +279,7 @@ impl<W: Write> Show for Lines<W> {
             }
             Event::Service(service) => self.table.add(service),
             Event::Past { past, .. } => self.table.add_past(past),
+            Event::Check(check) => self.check(check, now),
             Event::Pruned {
                 containers,
                 releases,

@@ -27,7 +27,8 @@ pub struct LineV1<'a> {
     /// When it happened, in Unix milliseconds; never less than on the line before.
     pub at: u64,
     /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
-    /// `plan`: what `--dry-run` would do; `service`: a line of `sdp status`; `history`: one of its `--history`.
+    /// `plan`: what `--dry-run` would do; `service`: a line of `sdp status`; `history`: one of its `--history`;
+    /// `check`: what `sdp doctor` has looked at.
     pub kind: &'static str,
     /// `FAILED` where a stage failed; on `status`: how the run ended; on `service`: the engine's word;
     /// else empty.
@@ -57,13 +58,13 @@ pub struct LineV1<'a> {
     /// On `finished`: how much of that it waited for somebody else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waited_ms: Option<u64>,
-    /// Whom it waited for: `remote`, `go` or `engine`.
+    /// Whom it waited for: `remote`, `go`, `engine` or `hook`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waited_for: Option<&'static str>,
     /// Why the stage or the deployment failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error<'a>>,
-    /// On `warning`: what to do about it.
+    /// On `warning` and `check`: what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<&'a str>,
     /// On `output` and `log`: `stdout` or `stderr`.
@@ -100,6 +101,17 @@ pub enum Rest<'a> {
         dry_run: bool,
     },
     Past(PastKeys<'a>),
+    /// A check of `sdp doctor`; `state` is `OK`, `WARNING` or `FAILED`.
+    Check {
+        /// What was looked at: `engine`, `go`, `remote`, …
+        check: &'static str,
+        /// What a deployment would fail with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'static str>,
+        /// Lines that explain it.
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        detail: &'a [String],
+    },
     /// The last `status` of any other command, and of one that failed before it began.
     Ended {
         exit_code: u8,

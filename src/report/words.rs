@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::style::{self, Paint, Tone, clean, duration, fit};
-use crate::event::{Amount, Event, Outcome, Problem, Stage, State, Summary};
+use crate::event::{Amount, Check, Event, Outcome, Problem, Stage, State, Summary, Verdict};
 use crate::failure::Code;
 use crate::units::size;
 
@@ -67,6 +67,8 @@ impl Course {
             | Event::Service(_)
             | Event::Past { .. }
             | Event::Answered
+            | Event::Check(_)
+            | Event::Ready { .. }
             | Event::Pruned { .. }
             | Event::Planned { .. }
             | Event::Stopped { .. } => {}
@@ -284,6 +286,42 @@ pub fn aborted(problem: &Problem, look: Look) -> String {
     }
     advice(&mut text, problem.hint.as_deref(), look);
     text
+}
+
+/// Something that `sdp doctor` has looked at, with the way out where there is something wrong.
+pub fn check(check: &Check, look: Look) -> String {
+    let (tone, mark, ascii) = match check.verdict {
+        Verdict::Ok => (Tone::Good, "✓", "+"),
+        Verdict::Warning => (Tone::Careful, "!", "!"),
+        Verdict::Failed => (Tone::Bad, "✗", "x"),
+    };
+    let mark = look
+        .paint
+        .paint(tone, if look.unicode { mark } else { ascii });
+    let mut text = String::new();
+    let mut lines = check
+        .line
+        .lines()
+        .chain(check.detail.iter().flat_map(|line| line.lines()));
+    let first = clean(lines.next().unwrap_or_default());
+    writeln!(text, "{mark} {:<11}  {first}", check.subject).ok();
+    for line in lines {
+        writeln!(text, "{:<15}{}", "", clean(line)).ok();
+    }
+    for hint in check.hint.iter().flat_map(|hint| hint.lines()) {
+        let label = look.paint.paint(Tone::Advice, "hint:");
+        writeln!(text, "{:<15}{label} {}", "", clean(hint)).ok();
+    }
+    text
+}
+
+/// The last word of `sdp doctor` where nothing has failed.
+pub fn ready(warnings: usize) -> String {
+    match warnings {
+        0 => "ready".to_owned(),
+        1 => "ready, with 1 warning".to_owned(),
+        many => format!("ready, with {many} warnings"),
+    }
 }
 
 /// What a stage would do.

@@ -6,6 +6,7 @@ pub mod checkout;
 mod complete;
 pub mod fetch;
 pub mod health;
+pub mod hook;
 pub mod package;
 pub mod pull;
 mod sampled;

@@ -79,24 +79,37 @@ fn clean(path: &str) -> PathBuf {
     parts.filter(|part| *part != Component::CurDir).collect()
 }
 
-/// The directory to run go in, and the pattern to look for a main package with.
+/// The directory to build in, which no symbolic link leads out of the repository.
 ///
-/// A module need not be at the root of its repository: the one nearest to the package counts.
-fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
+/// # Errors
+/// `no_module`, if there is none.
+pub fn workdir(root: &Path, plan: &Build) -> Result<PathBuf> {
     let base = root.join(&plan.workdir);
     let inside = base
         .canonicalize()
         .is_ok_and(|base| base.starts_with(root) && base.is_dir());
-    if !inside {
-        return Err(Failure::new(
-            Code::NoModule,
-            format!(
-                "there is no directory `{}` in the repository",
-                plan.workdir.display()
-            ),
-        )
-        .hint("`--workdir DIR` is relative to the repository's root"));
+    if inside {
+        // Without the slash at its end that joining nothing leaves.
+        return Ok(base.components().collect());
     }
+    Err(Failure::new(
+        Code::NoModule,
+        format!(
+            "there is no directory `{}` in the repository",
+            plan.workdir.display()
+        ),
+    )
+    .hint("`--workdir DIR` is relative to the repository's root"))
+}
+
+/// The directory to run go in, and the pattern to look for a main package with.
+///
+/// # Errors
+/// `no_module`, or `usage` for a package outside the repository.
+///
+/// A module need not be at the root of its repository: the one nearest to the package counts.
+pub fn module(root: &Path, plan: &Build) -> Result<(PathBuf, String)> {
+    let base = workdir(root, plan)?;
     let pattern = plan.package.as_deref().unwrap_or("./...");
     let relative = pattern.strip_suffix("...").unwrap_or(pattern);
     if relative.starts_with('.') {

@@ -29,6 +29,15 @@ impl Mount {
         }
     }
 
+    /// A disk of 64 MiB that holds no more than so many files.
+    pub fn few_files(path: &Path, files: u64) -> Mount {
+        let options = format!("size=64m,nr_inodes={files},mode=755");
+        mount(&["-t", "tmpfs", "-o", &options, "sdp-test"], path);
+        Mount {
+            path: path.to_owned(),
+        }
+    }
+
     /// The folder as it is, but read-only.
     pub fn read_only(path: &Path) -> Mount {
         let text = path.display().to_string();

@@ -3,14 +3,17 @@
 
 use serde::Deserialize;
 
-const STAGES: [&str; 7] = [
+const STAGES: [&str; 10] = [
     "git clone",
     "git fetch",
     "git checkout",
     "git pull",
+    "before build",
     "go build",
+    "before start",
     "start container",
     "health check",
+    "after deploy",
 ];
 
 /// The stages of a deployment that has to clone.
@@ -44,6 +47,7 @@ pub enum Kind {
     Plan,
     Service,
     History,
+    Check,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -137,6 +141,10 @@ pub struct Event {
     pub containers: Option<Vec<String>>,
     pub freed_bytes: Option<u64>,
     pub dry_run: Option<bool>,
+    pub check: Option<String>,
+    pub code: Option<String>,
+    #[serde(default)]
+    pub detail: Vec<String>,
 }
 
 impl Event {
@@ -225,6 +233,16 @@ pub fn check(events: &[Event], code: i32) {
             }
             Kind::Plan | Kind::Service | Kind::History => {
                 assert!(!event.line.is_empty() && event.error.is_none(), "{event:?}");
+            }
+            Kind::Check => {
+                let known = matches!(event.state.as_str(), "OK" | "WARNING" | "FAILED");
+                assert!(known && !event.line.is_empty(), "{event:?}");
+                let is_ok = event.state == "OK";
+                assert_eq!(
+                    event.hint.is_none(),
+                    is_ok,
+                    "no way out, or a needless one: {event:?}"
+                );
             }
             Kind::Warning => {
                 let hint = event.hint.as_deref();

@@ -35,12 +35,15 @@ struct State {
     calls: Vec<Call>,
     fault: Option<(Call, Fault)>,
     gone: bool,
-    /// What the engine's machine passes for, in Go's terms.
-    arch: Option<&'static str>,
+    /// A word that is put into all answers of a kind, in place of the engine's.
+    pretence: Option<Pretence>,
     struck: bool,
     /// Connections that are kept open without a word.
     held: Vec<UnixStream>,
 }
+
+/// A kind of call, a key of its answer, and the word to put there.
+type Pretence = (&'static str, &'static str, String);
 
 pub struct Proxy {
     state: Arc<Mutex<State>>,
@@ -80,7 +83,12 @@ impl Proxy {
 
     /// Lets the engine pass for one on a machine of this architecture, in Go's terms.
     pub fn pretend(&self, arch: &'static str) {
-        self.state.lock().unwrap().arch = Some(arch);
+        self.alter("version", "Arch", arch);
+    }
+
+    /// Puts a word into all answers of a kind.
+    pub fn alter(&self, kind: &'static str, key: &'static str, word: &str) {
+        self.state.lock().unwrap().pretence = Some((kind, key, word.to_owned()));
     }
 
     /// The calls since it was last armed, in the order in which they came.
@@ -138,7 +146,14 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         Some(Fault::CutAfter | Fault::SilentAfter) | None => {}
     }
+    let pretence = state.lock().unwrap().pretence.clone();
+    let pretence = pretence.filter(|(of, _, _)| *of == kind(&head));
     let mut engine = UnixStream::connect(engine_socket())?;
+    if let Some((_, key, word)) = pretence {
+        // An answer to HTTP/1.0 comes in one piece.
+        engine.write_all(head.replacen(" HTTP/1.1", " HTTP/1.0", 1).as_bytes())?;
+        return answer_with(&mut engine, &mut client, key, &word);
+    }
     engine.write_all(&request)?;
     let (mut from, mut to) = (client.try_clone()?, engine.try_clone()?);
     let upstream = std::thread::spawn(move || {
@@ -155,31 +170,25 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         return Ok(());
     }
-    let arch = state.lock().unwrap().arch;
-    match arch {
-        Some(arch) if kind(&head) == "version" => answer_version(&mut engine, &mut client, arch)?,
-        _ => drop(io::copy(&mut engine, &mut client)),
-    }
+    io::copy(&mut engine, &mut client).ok();
     client.shutdown(Shutdown::Both).ok();
     engine.shutdown(Shutdown::Both).ok();
     upstream.join().ok();
     Ok(())
 }
 
-/// Passes on the engine's version with another architecture in it.
-fn answer_version(engine: &mut UnixStream, client: &mut UnixStream, arch: &str) -> io::Result<()> {
-    let (head, rest) = read_head(engine)?;
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Content-Length: "))
-        .and_then(|length| length.trim().parse::<usize>().ok())
-        .expect("the engine says how long its version is");
-    let mut body = vec![0; length];
-    body[..rest.len()].copy_from_slice(&rest);
-    engine.read_exact(&mut body[rest.len()..])?;
-    let mut version: serde_json::Value = serde_json::from_slice(&body)?;
-    version["Arch"] = arch.into();
-    let body = version.to_string();
+/// Passes on the engine's answer with another word in it.
+fn answer_with(
+    engine: &mut UnixStream,
+    client: &mut UnixStream,
+    key: &str,
+    word: &str,
+) -> io::Result<()> {
+    let (_, mut body) = read_head(engine)?;
+    engine.read_to_end(&mut body)?;
+    let mut answer: serde_json::Value = serde_json::from_slice(&body)?;
+    answer[key] = word.into();
+    let body = answer.to_string();
     write!(
         client,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -213,6 +222,7 @@ fn kind(head: &str) -> &'static str {
     let parts: Vec<&str> = path.split('/').collect();
     match (method, parts.as_slice()) {
         ("GET", ["version"]) => "version",
+        ("GET", ["info"]) => "info",
         ("GET", ["events"]) => "events",
         ("GET", ["images", ..]) => "image",
         ("GET", ["containers", "json"]) => "list",

@@ -1,0 +1,241 @@
+//! The repository: its checkout, sdp's own files in it, what is left of earlier runs, its remote.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rustix::fs::Access;
+
+use super::host::existing;
+use super::{PATIENCE, careful, failed, lenient, limited, ok, warning};
+use crate::deploy;
+use crate::engine::Container;
+use crate::event::Check;
+use crate::failure::{Code, Failure, Result};
+use crate::git::{self, Git, Revision, Stranger};
+use crate::plan::Plan;
+use crate::redact;
+use crate::release::{self, Underway};
+use crate::shell::quoted;
+use crate::stage::fetch;
+use crate::upkeep;
+
+/// The checkout as a deployment would find it, or the place where it is to be cloned to.
+pub async fn checkout(plan: &Plan) -> Vec<Check> {
+    let path = &plan.repository.path;
+    let found = match deploy::url_to_clone(plan) {
+        Ok(Some(url)) => git::refuse_occupied(path).map(|()| {
+            let url = redact::url(url);
+            ok(
+                "checkout",
+                format!("`{url}` is cloned to `{}`", path.display()),
+            )
+        }),
+        // Whoever deploys there now changes it all the time.
+        Ok(None) if release::is_locked(path) => return Vec::new(),
+        Ok(None) => opened(plan).await,
+        Err(failure) => Err(failure),
+    };
+    vec![found.unwrap_or_else(|failure| failed("checkout", &failure))]
+}
+
+async fn opened(plan: &Plan) -> Result<Check> {
+    let git = deploy::open(plan)?;
+    let revision = deploy::revision(plan, &git)?;
+    let (_, cut_build) = release::cut(&plan.repository.path);
+    let forgiving = plan.force || cut_build.is_some();
+    let looked = {
+        let git = git.clone();
+        let branch = match &revision {
+            Revision::Branch(branch) => Some(branch.clone()),
+            Revision::Tag(_) | Revision::Commit(_) => None,
+        };
+        async move {
+            let look = move || git.refuse_unready(branch.as_deref(), forgiving);
+            tokio::task::spawn_blocking(look)
+                .await
+                .map_err(anyhow::Error::from)?
+        }
+    };
+    let silence = |silent| {
+        Failure::new(
+            Code::GitFailed,
+            format!("`{}` {silent}", plan.repository.path.display()),
+        )
+    };
+    limited(silence, looked).await?;
+    let head = git.head();
+    let at = head.as_ref().map_or("no commit", |commit| commit.short());
+    let branch = git
+        .current_branch()?
+        .unwrap_or_else(|| "no branch".to_owned());
+    let line = format!("`{}`, on {branch} at {at}", plan.repository.path.display());
+    if let Some(id) = cut_build {
+        let line = format!(
+            "{line}; the build of {id} was killed, and what it changed in tracked files is put back"
+        );
+        return Ok(warning(
+            "checkout",
+            line,
+            "`git diff` in the checkout shows what that is",
+        ));
+    }
+    Ok(ok("checkout", line))
+}
+
+/// Whether sdp may write what it has to: git's directory and its own.
+pub fn files(plan: &Plan) -> Check {
+    let path = &plan.repository.path;
+    let own = path.join(release::DIRECTORY);
+    let inside = ["lock", "history.jsonl", "releases", "build"].map(|name| own.join(name));
+    let git = Git::open(path).ok();
+    let git = git.as_ref().map(|git| git.directory().to_owned());
+    let all = [path.clone(), own.clone()]
+        .into_iter()
+        .chain(git)
+        .chain(inside);
+    for path in all {
+        let Some((path, found)) = existing(&path) else {
+            continue;
+        };
+        let mut wanted = Access::READ_OK | Access::WRITE_OK;
+        if found.is_dir() {
+            wanted |= Access::EXEC_OK;
+        }
+        if let Err(error) = rustix::fs::access(&path, wanted) {
+            let what = format_args!("write to `{}`", path.display()).to_string();
+            let failure = Failure::io(Code::PermissionDenied, what, io::Error::from(error));
+            return failed("files", &failure);
+        }
+    }
+    let Ok(found) = fs::metadata(&own) else {
+        return ok("files", format!("`{}` can be made", own.display()));
+    };
+    let mode = found.permissions().mode();
+    if mode & 0o022 != 0 {
+        let line = format!(
+            "others may write to `{}`, and thus change what is deployed",
+            own.display()
+        );
+        return warning("files", line, format!("`chmod 700 {}`", quoted(&own)));
+    }
+    ok(
+        "files",
+        format!("`{}` is there and can be written to", own.display()),
+    )
+}
+
+/// What puts in order what a killed run has left.
+const IN_ORDER: &str = "`sdp deploy`, `start`, `stop` or `rollback` does that first";
+
+/// Who is deploying, or the hand-over that a killed run has left, if that is so.
+pub fn underway(plan: &Plan) -> Option<Check> {
+    let path = &plan.repository.path;
+    match release::in_use(path) {
+        Some(failure) => Some(lenient("service", &failure)),
+        None => {
+            let underway = release::cut(path).0?;
+            Some(warning("service", cut_line(&underway), IN_ORDER))
+        }
+    }
+}
+
+/// What serves, who is deploying, and what a killed run has left.
+pub fn service(plan: &Plan, own: &[Container], formers: &[Container]) -> Check {
+    if let Some(check) = underway(plan) {
+        return check;
+    }
+    let left: Vec<&str> = own
+        .iter()
+        .filter(|container| upkeep::is_leftover(container))
+        .map(|container| container.name.as_str())
+        .collect();
+    if !left.is_empty() {
+        let line = format!(
+            "an earlier run was killed; the next command removes {}",
+            left.join(", ")
+        );
+        return warning("service", line, IN_ORDER);
+    }
+    match formers {
+        [] => ok("service", "nothing of it runs"),
+        [former, ..] => ok("service", format!("`{}` serves", former.name)),
+    }
+}
+
+/// What the next command will make of a hand-over that was cut.
+fn cut_line(underway: &Underway) -> String {
+    let incoming = &underway.incoming;
+    let back = match underway.formers.as_slice() {
+        [] => String::new(),
+        formers => format!(", and `{}` started again", formers.join("`, `")),
+    };
+    if underway.failed {
+        return format!(
+            "an earlier run was killed as it took `{incoming}` back: that is completed by the next command{back}"
+        );
+    }
+    format!(
+        "an earlier run was killed as it handed over to `{incoming}`: the next command completes that if it proves \
+         itself; else it is taken back{back}"
+    )
+}
+
+/// Whether the remote can be reached, takes the credentials and has what is asked for.
+pub async fn remote(plan: &Plan) -> Vec<Check> {
+    match deploy::url_to_clone(plan) {
+        Ok(Some(url)) => {
+            let source = &plan.source;
+            let clear = Git::would_tell_in_clear(url, &source.credentials);
+            let stranger = Stranger::new(url, &source.credentials, source.timeout);
+            let asked = match &stranger {
+                Ok(stranger) => asked(plan, stranger.git(), source.revision.clone(), url).await,
+                Err(failure) => failed("remote", failure),
+            };
+            with_clear(asked, clear)
+        }
+        Ok(None) => {
+            let opened = deploy::open(plan).and_then(|git| {
+                let revision = deploy::revision(plan, &git)?;
+                Ok((git, revision))
+            });
+            // The checkout is what is wrong then, and that is told already.
+            let Ok((git, revision)) = opened else {
+                return Vec::new();
+            };
+            let url = git.origin().unwrap_or_default();
+            let clear = git.tells_in_clear();
+            with_clear(asked(plan, git, Some(revision), &url).await, clear)
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+fn with_clear(check: Check, clear: Option<String>) -> Vec<Check> {
+    let clear = clear.map(|host| careful("remote", &deploy::told_in_clear(&host)));
+    std::iter::once(check).chain(clear).collect()
+}
+
+async fn asked(plan: &Plan, git: Git, revision: Option<Revision>, url: &str) -> Check {
+    let limit = plan.source.timeout.min(PATIENCE);
+    let url = redact::url(url);
+    let wanted = revision.clone();
+    let asked = tokio::task::spawn_blocking(move || git::ask(&git, wanted.as_ref()));
+    let answer = match tokio::time::timeout(limit, asked).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => Err(anyhow::Error::from(error).into()),
+        Err(_) => Err(fetch::timed_out(limit, &url)),
+    };
+    match (answer, revision) {
+        (Err(failure), _) => failed("remote", &failure),
+        (Ok(Some(id)), Some(revision)) => ok(
+            "remote",
+            format!("{revision} is at {} at `{url}`", id.short()),
+        ),
+        (Ok(_), Some(revision)) => ok(
+            "remote",
+            format!("`{url}` answers; whether it has {revision}, a fetch will tell"),
+        ),
+        (Ok(_), None) => ok("remote", format!("`{url}` answers")),
+    }
+}

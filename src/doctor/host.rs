@@ -1,0 +1,305 @@
+//! The host itself: the engine, who may talk to it, go, disks, the clock.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+
+use super::{failed, lenient, limited, ok, warning};
+use crate::engine::{BUILTIN, Engine, Facts, Platform, missing_image};
+use crate::event::{Check, Verdict};
+use crate::failure::{Code, Failure};
+use crate::git::Git;
+use crate::golang::{Target, Toolchain};
+use crate::interrupt::Interrupt;
+use crate::plan::{self, Build, Plan, Pull};
+use crate::release::history;
+use crate::shell::quoted;
+use crate::stage::{build, package};
+use crate::units;
+
+/// The oldest version of the engine's API that sdp is tested with: that of Docker 20.10.
+const OLDEST_API: (u32, u32) = (1, 41);
+
+/// Free space and files below which a deployment is likely to fail, and below which it soon may.
+const LITTLE: (u64, u64) = (64 << 20, 1_000);
+const LOW: (u64, u64) = (1 << 30, 10_000);
+
+/// What clocks may differ by: sdp asks the engine for what has happened since a moment of its own.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// The engine, which answers.
+pub fn engine(facts: &Facts) -> Check {
+    let Platform { os, arch } = &facts.platform;
+    let rootless = if facts.rootless { ", rootless" } else { "" };
+    let line = format!(
+        "{}, API {}, {os}/{arch}, {}, {}{rootless}",
+        facts.version, facts.api, facts.storage, facts.cgroup
+    );
+    let (major, minor) = facts.api.split_once('.').unwrap_or_default();
+    let api = (major.parse().unwrap_or(0), minor.parse().unwrap_or(0));
+    if api < OLDEST_API {
+        let (major, minor) = OLDEST_API;
+        let line = format!("{line}: sdp is tested with API {major}.{minor} and newer");
+        return warning(
+            "engine",
+            line,
+            "`sudo apt install docker.io`, or another engine of Docker 20.10 or newer",
+        );
+    }
+    if facts.storage == "vfs" {
+        let hint = "`\"storage-driver\": \"overlay2\"` in the engine's daemon.json shares what vfs copies for each container";
+        return warning("engine", line, hint);
+    }
+    ok("engine", line)
+}
+
+/// Who may talk to the engine, which this user may; `None` if that cannot be seen.
+pub fn permissions(socket: &Path) -> Option<Check> {
+    let found = fs::metadata(socket).ok()?;
+    let mode = found.permissions().mode() & 0o777;
+    let line = format!(
+        "`{}` is for user {} and group {} (mode {mode:o}), and this user may use it",
+        socket.display(),
+        found.uid(),
+        found.gid()
+    );
+    if mode & 0o002 == 0 {
+        return Some(ok("permissions", line));
+    }
+    let line = format!("{line}, as may everybody: that is root's power on this host");
+    let hint = format!("`sudo chmod o-rw {}`", quoted(socket));
+    Some(warning("permissions", line, hint))
+}
+
+/// The go command, and whether it is new enough for what is checked out now.
+pub async fn go(
+    plan: Option<&Plan>,
+    build: &Build,
+    interrupt: &Interrupt,
+) -> (Check, Option<Toolchain>) {
+    let silence = |silent| {
+        Failure::new(Code::GoMissing, format!("`go version` {silent}"))
+            .hint("`--go PATH` names another go")
+    };
+    let found = limited(silence, Toolchain::find(build.go.as_deref())).await;
+    let toolchain = match found {
+        Ok(toolchain) => toolchain,
+        Err(failure) => return (failed("go", &failure), None),
+    };
+    let version = &toolchain.version;
+    let check = match plan.filter(|plan| Git::exists(&plan.repository.path)) {
+        None => ok("go", version),
+        Some(plan) => limited(silence, for_module(plan, &toolchain, interrupt))
+            .await
+            .unwrap_or_else(|failure| failed("go", &failure)),
+    };
+    (check, Some(toolchain))
+}
+
+/// Whether go is new enough for the module that is checked out.
+async fn for_module(
+    plan: &Plan,
+    toolchain: &Toolchain,
+    interrupt: &Interrupt,
+) -> Result<Check, Failure> {
+    let root = &plan.repository.path;
+    let (directory, _) = package::module(root, &plan.build)?;
+    let scratch = std::env::temp_dir();
+    let platform = native();
+    let target = build::target(root, &platform, &scratch, &[]);
+    let target = Target {
+        directory: &directory,
+        ..target
+    };
+    let version = &toolchain.version;
+    let asked = toolchain.asked_for(target, &plan.build, interrupt).await;
+    let asked = match asked {
+        Err(failure) if failure.code == Code::GoTooOld => {
+            let mode = toolchain.variable("GOTOOLCHAIN", target, &plan.build, interrupt);
+            // Then it downloads the one that is asked for.
+            return if mode.await?.ends_with("auto") {
+                Ok(lenient("go", &failure))
+            } else {
+                Err(failure)
+            };
+        }
+        asked => asked?,
+    };
+    Ok(match asked {
+        Some(asked) if toolchain.is_older_than(&asked) => warning(
+            "go",
+            format!("{version}, but go.mod asks for {asked}: what is new in that does not build"),
+            "`--go PATH` names a newer go",
+        ),
+        Some(asked) => ok("go", format!("{version}; go.mod asks for {asked}")),
+        None => ok("go", version),
+    })
+}
+
+/// go takes what is empty for what is not set.
+fn native() -> Platform {
+    Platform {
+        os: String::new(),
+        arch: String::new(),
+    }
+}
+
+/// The image: is it there, and for the engine's architecture?
+pub async fn image(plan: &Plan, engine: &Engine, arch: &str) -> Check {
+    let wanted = &plan.container.image;
+    let pull = plan.container.pull;
+    match engine.image(wanted).await {
+        Err(failure) => failed("image", &failure),
+        Ok(Some(image)) if image.arch != arch && !image.arch.is_empty() => warning(
+            "image",
+            format!(
+                "`{wanted}` is for {}, and the engine runs on {arch}: none of its own programs will run",
+                image.arch
+            ),
+            format!("`docker pull --platform linux/{arch} {}`", quoted(wanted)),
+        ),
+        Ok(Some(_)) if pull == Pull::Always && wanted != BUILTIN => ok(
+            "image",
+            format!("`{wanted}` is there, and is pulled for each deployment"),
+        ),
+        Ok(Some(_)) => ok("image", format!("`{wanted}` is there")),
+        Ok(None) if wanted == BUILTIN => ok(
+            "image",
+            "the built-in one, which the first deployment imports",
+        ),
+        Ok(None) if pull == Pull::Never => failed("image", &missing_image(wanted, None)),
+        Ok(None) => {
+            let mut check = lenient("image", &missing_image(wanted, None));
+            check.line += ", and a deployment pulls it";
+            check
+        }
+    }
+}
+
+/// Where go keeps what it has built, if that can be told.
+pub async fn build_cache(
+    plan: Option<&Plan>,
+    build: &Build,
+    toolchain: Option<&Toolchain>,
+    interrupt: &Interrupt,
+) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let root = plan.map(|plan| plan.repository.path.clone());
+    let root = root.filter(|root| root.is_dir()).unwrap_or(here);
+    let scratch = std::env::temp_dir();
+    let platform = native();
+    let target = build::target(&root, &platform, &scratch, &[]);
+    let asked = toolchain?.variable("GOCACHE", target, build, interrupt);
+    let silence = |silent| Failure::new(Code::GoMissing, silent);
+    limited(silence, asked).await.ok().map(PathBuf::from)
+}
+
+/// The disks that a deployment writes to: that of the checkout, the temporary files' and `others`.
+pub fn disks(plan: Option<&Plan>, others: impl Iterator<Item = PathBuf>) -> Vec<Check> {
+    let home = match plan {
+        Some(plan) => Some(plan.repository.path.clone()),
+        None => plan::home().ok(),
+    };
+    let places = home.into_iter().chain([std::env::temp_dir()]).chain(others);
+    let mut seen = HashSet::new();
+    let mut checks = Vec::new();
+    for place in places {
+        let Some((place, found)) = existing(&place) else {
+            continue;
+        };
+        if seen.insert(found.dev()) {
+            checks.extend(disk(&place));
+        }
+    }
+    checks
+}
+
+/// The path, or the nearest directory above it that is there.
+pub fn existing(path: &Path) -> Option<(PathBuf, fs::Metadata)> {
+    let path: PathBuf = path.components().collect();
+    path.ancestors()
+        .find_map(|path| Some((path.to_owned(), fs::metadata(path).ok()?)))
+}
+
+fn disk(place: &Path) -> Option<Check> {
+    let found = rustix::fs::statvfs(place).ok()?;
+    let space = found.f_bavail * found.f_frsize;
+    // Some file systems have no limit.
+    let files = (found.f_files > 0).then_some(found.f_favail);
+    let shown = files.map_or_else(String::new, |files| format!(" and {files} inodes"));
+    let line = format!(
+        "{}{shown} free at `{}`",
+        units::size(space),
+        place.display()
+    );
+    let below =
+        |(least, fewest): (u64, u64)| space < least || files.is_some_and(|files| files < fewest);
+    let hint = format!(
+        "`df -h {0}` and `df -i {0}`; `sdp prune`, `go clean -cache` and `docker system prune` free some",
+        quoted(place)
+    );
+    Some(if below(LITTLE) {
+        let failure = Failure::new(Code::DiskFull, line).hint(hint);
+        failed("disk", &failure)
+    } else if below(LOW) {
+        warning("disk", line, hint)
+    } else {
+        ok("disk", line)
+    })
+}
+
+/// The clock: against the engine's, from which it differs by `skew`, the last commit's, and that of
+/// whoever wrote this program.
+pub fn clock(plan: Option<&Plan>, skew: Option<Duration>) -> Check {
+    let now = SystemTime::now();
+    let hint = "`timedatectl` shows whether the clock is synchronized; `sudo timedatectl set-ntp true` has it so";
+    let program = fs::metadata("/proc/self/exe").and_then(|meta| meta.modified());
+    if let Ok(written) = program
+        && let Ok(ahead) = written.duration_since(now)
+        && ahead > SKEW
+    {
+        let line = format!(
+            "the clock is wrong: sdp itself was written {} from now",
+            shown(ahead)
+        );
+        return Check {
+            verdict: Verdict::Failed,
+            ..warning("clock", line, hint)
+        };
+    }
+    let commit = plan.and_then(|plan| Git::open(&plan.repository.path).ok()?.head_time());
+    if let Some(ahead) = commit.and_then(|at| at.duration_since(now).ok())
+        && ahead > Duration::from_mins(1)
+    {
+        let line = format!(
+            "the commit that is checked out was made {} from now: this clock is wrong, or the committer's was",
+            shown(ahead)
+        );
+        return warning("clock", line, hint);
+    }
+    let time = history::time(Timestamp::now());
+    match skew {
+        None => ok("clock", time),
+        Some(skew) if skew > SKEW => {
+            let skew = shown(skew);
+            let line = format!(
+                "the engine's clock and this one differ by {skew}: sdp may miss what happens there"
+            );
+            warning("clock", line, hint)
+        }
+        Some(_) => ok("clock", format!("{time}, as the engine's")),
+    }
+}
+
+fn shown(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

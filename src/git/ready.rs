@@ -1,0 +1,121 @@
+//! What a deployment would find in a checkout or at a remote, without changing anything.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::journal::{Scratch, lock_of};
+use super::remote::{absent, list};
+use super::{Git, Id, Revision, branch, clone, held, trouble};
+use crate::credentials::Credentials;
+use crate::failure::{Code, Failure, Result};
+
+impl Git {
+    /// Refuses what a checkout of `branch` would refuse before it touches anything; local changes only
+    /// without `force`. What a killed deployment of sdp's has left, the next one puts in order.
+    ///
+    /// # Errors
+    /// `git_unfinished`, `git_locked`, `checkout_dirty`.
+    pub fn refuse_unready(&self, branch: Option<&str>, force: bool) -> Result<()> {
+        self.refuse_unfinished()?;
+        if Scratch::new(self.path()).journal().is_some() {
+            return Ok(());
+        }
+        let repo = self.local();
+        let index = lock_of(&repo.index_path());
+        if index.symlink_metadata().is_ok() {
+            return Err(held::locked(&index, self.path()));
+        }
+        let branch = branch.map(branch::full_name).transpose()?;
+        branch::refuse_locked(&repo, branch.as_ref())?;
+        let changed = if force {
+            Vec::new()
+        } else {
+            self.local_changes()?
+        };
+        if changed.is_empty() {
+            Ok(())
+        } else {
+            Err(trouble::dirty(&changed))
+        }
+    }
+
+    /// Asks the remote which branches it has: it answers, takes the credentials, and is not empty.
+    ///
+    /// # Errors
+    /// Those of any conversation with a remote, and `branch_not_found`.
+    pub fn greet(&self) -> Result<()> {
+        let repo = self.local();
+        let remote = self.remote(&repo)?;
+        let listed = list(&remote, &self.credentials, "refs/heads")?;
+        if listed.is_empty() {
+            return Err(absent(&remote, &self.credentials, None, &listed));
+        }
+        Ok(())
+    }
+
+    /// git's own directory.
+    pub fn directory(&self) -> &Path {
+        self.repo.git_dir()
+    }
+}
+
+/// A remote that is talked to without a checkout, through an empty repository that is gone with this.
+#[derive(Debug)]
+pub struct Stranger {
+    directory: PathBuf,
+    git: Git,
+}
+
+impl Stranger {
+    /// # Errors
+    /// `usage` for a URL that is none; `disk_full`, `permission_denied`.
+    pub fn new(url: &str, credentials: &Credentials, patience: Duration) -> Result<Stranger> {
+        let now = jiff::Timestamp::now().as_nanosecond();
+        let name = format!("sdp-doctor-{}-{now}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        // Made here and for nobody else: whoever could write into it would configure git.
+        let made = DirBuilder::new().mode(0o700).create(&directory);
+        made.map_err(|error| {
+            let what = format_args!("create `{}`", directory.display()).to_string();
+            Failure::io(Code::GitFailed, what, error)
+        })?;
+        let made = clone::empty_repository(url, &directory).map(|repo| Git {
+            repo: repo.into_sync(),
+            credentials: Arc::new(credentials.clone()),
+            patience,
+        });
+        match made {
+            Ok(git) => Ok(Stranger { directory, git }),
+            Err(failure) => {
+                fs::remove_dir_all(&directory).ok();
+                Err(failure)
+            }
+        }
+    }
+
+    /// The repository, for a thread of its own.
+    pub fn git(&self) -> Git {
+        self.git.clone()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// Where `revision` is at the remote, if the remote can tell without a fetch.
+///
+/// # Errors
+/// Those of any conversation with a remote, and that it has no such branch or tag.
+pub fn ask(git: &Git, revision: Option<&Revision>) -> Result<Option<Id>> {
+    match revision {
+        Some(revision @ (Revision::Branch(_) | Revision::Tag(_))) => git.tip(revision),
+        Some(Revision::Commit(id)) => git.greet().and_then(|()| git.local_commit(id)),
+        None => git.greet().map(|()| None),
+    }
+}
