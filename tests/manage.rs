@@ -93,6 +93,17 @@ fn status_for_scripts() {
     assert_eq!(service.releases, [kept]);
 }
 
+/// Whoever may start containers may give them sdp's labels: what does not fit is left out.
+#[test]
+fn status_of_a_container_of_somebody_elses() {
+    let host = Host::new();
+    host.printer(false, "json-file", "sleep 3600");
+    let run = host.sdp(&["status", host.name(), "--json"]).run().exited(0);
+    let line = run.stdout.lines().next().unwrap();
+    assert!(line.contains(r#""kind":"service""#), "{line}");
+    assert!(!line.contains("commit"), "{line}");
+}
+
 /// `sdp status` of a service that does not run says so, and stopping it again is no error.
 #[test]
 fn status_of_what_is_stopped() {

@@ -142,7 +142,8 @@ pub struct KeptV1<'a> {
     pub deployment_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<&'a str>,
-    pub commit: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<&'a str>,
 }
 
 /// The keys of `sdp status`; `state` is the engine's word for the container's state.
@@ -161,7 +162,8 @@ pub struct ServiceKeys<'a> {
     pub restarts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<&'a str>,
-    pub commit: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<&'a str>,
     pub container: &'a str,
     pub container_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +172,12 @@ pub struct ServiceKeys<'a> {
     /// What one can go back to, newest first; only where one repository was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<KeptV1<'a>>,
+}
+
+/// A commit's id; anybody can give a container sdp's labels, and not every value is one.
+fn full(id: &str) -> Option<&str> {
+    let is_full = matches!(id.len(), 40 | 64) && id.bytes().all(|b| b.is_ascii_hexdigit());
+    Some(id).filter(|_| is_full)
 }
 
 impl<'a> From<&'a Service> for ServiceKeys<'a> {
@@ -181,7 +189,7 @@ impl<'a> From<&'a Service> for ServiceKeys<'a> {
             up_ms: service.up.map(millis),
             restarts: service.restarts,
             branch: service.branch.as_deref(),
-            commit: &service.commit.id,
+            commit: full(&service.commit.id),
             container: &service.container.name,
             container_id: &service.container.id,
             address: service.container.address.as_deref(),
@@ -192,7 +200,7 @@ impl<'a> From<&'a Service> for ServiceKeys<'a> {
                 .map(|kept| KeptV1 {
                     deployment_id: &kept.deployment,
                     branch: kept.branch.as_deref(),
-                    commit: &kept.commit.id,
+                    commit: full(&kept.commit.id),
                 })
                 .collect(),
         }
