@@ -316,6 +316,7 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
             }
             Event::Service(service) => self.table.add(service),
             Event::Past { past, .. } => self.table.add_past(past),
+            Event::Setting(setting) => self.table.add_setting(setting),
             Event::Pruned {
                 containers,
                 releases,
