@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sdp_global_optspecs
-    string join \n json q/quiet verbose color= H/host= v h/help V/version
+    string join \n json q/quiet verbose color= H/host= environment= config= v h/help V/version
 end
 
 function __fish_sdp_needs_command
@@ -28,6 +28,8 @@ complete -c sdp -n "__fish_sdp_needs_command" -l color -d 'When to use colour; N
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_needs_command" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_needs_command" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_needs_command" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_needs_command" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_needs_command" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -42,8 +44,10 @@ complete -c sdp -n "__fish_sdp_needs_command" -f -a "logs" -d 'Show what the pro
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "status" -d 'Show what runs, since when, and on which commit'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "prune" -d 'Remove old releases and their stopped containers'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "config" -d 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "completions" -d 'Write the completions for a shell to standard output'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l request -d 'Read more from a JSON object of these flags, - for standard input: no secret in the process list' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l tag -d 'The tag to deploy instead' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l commit -d 'The commit to deploy instead: its id, or the beginning of it' -r
@@ -65,6 +69,8 @@ always\t'Before every deployment'
 never\t'Not at all'"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-file -d 'Set the variables in this file' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l secret -d 'Mount a file at /run/secrets/NAME, and set NAME_FILE to that' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s p -l publish -d 'Publish a port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l port -d 'The port that the program listens on' -r
@@ -87,6 +93,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
@@ -105,6 +113,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l color -d 'When to u
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l no-canary -d 'Never run two releases at once: stop the one that runs first'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s q -l quiet -d 'Say nothing but warnings and errors'
@@ -114,6 +124,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand start" -l color -d 'When to use 
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -123,6 +135,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use c
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -136,6 +150,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use c
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l raw -d 'Let the program\'s output steer the terminal: colours, but anything else, too'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s t -l timestamps -d 'Put the time before each line'
@@ -148,6 +164,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand status" -l color -d 'When to use
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l history -d 'What was done to it, oldest first'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s q -l quiet -d 'Say nothing but warnings and errors'
@@ -158,6 +176,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use 
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l dry-run -d 'Only say what would be removed'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s q -l quiet -d 'Say nothing but warnings and errors'
@@ -184,6 +204,8 @@ always\t'Before every deployment'
 never\t'Not at all'"
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-file -d 'Set the variables in this file' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l secret -d 'Mount a file at /run/secrets/NAME, and set NAME_FILE to that' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s p -l publish -d 'Publish a port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l port -d 'The port that the program listens on' -r
@@ -206,6 +228,8 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l color -d 'When to use
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
@@ -216,21 +240,85 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l json -d 'Write JSON l
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l request -d 'Read more from a JSON object of these flags, - for standard input: no secret in the process list' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l tag -d 'The tag to deploy instead' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l commit -d 'The commit to deploy instead: its id, or the beginning of it' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l path -d 'Where the checkout is, or goes when it is cloned' -r -f -a "(__fish_complete_directories)"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l url -d 'Where to clone from when there is no checkout yet' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l depth -d 'Clone no more than the last N commits' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l ssh-key -d 'The private key for ssh, before any other' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l git-token-file -d 'A file with the password or token for http; else SDP_GIT_TOKEN, or what git has' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l git-timeout -d 'How long a transfer may make no progress' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l package -d 'The main package to build, such as ./cmd/shop [default: the only one, else ./cmd/REPO]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l workdir -d 'The directory in the repository to build in, where the module is not at its root' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l tags -d 'Build tags, separated by commas' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l ldflags -d 'Flags for the linker, as go build takes them; {{commit}}, {{branch}} and {{id}} are filled in' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l build-env -d 'Set a variable for the build only, such as GOPRIVATE, or take sdp\'s own with the name alone' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l go -d 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l image -d 'The image to run the program in; `builtin` is a minimal one that sdp carries' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
+always\t'Before every deployment'
+never\t'Not at all'"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l env-file -d 'Set the variables in this file' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l secret -d 'Mount a file at /run/secrets/NAME, and set NAME_FILE to that' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s p -l publish -d 'Publish a port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l port -d 'The port that the program listens on' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l network -d 'The network to join' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l label -d 'Add a label' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
+checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l keep -d 'How many releases stay, with their stopped containers' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-timeout -d 'How long --health-http may take to answer' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l settle -d 'How long a program that does not listen must stay up' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l before-start -d 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l after-deploy -d 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s f -l follow -d 'Follow the program\'s output after the deployment, until Ctrl-C'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l redact-logs -d 'Mask the values of the container\'s variables in that output, too'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l raw -d 'Let the program\'s output steer the terminal: colours, but anything else, too'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l json -d 'Write JSON lines to standard output, and nothing else'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s q -l quiet -d 'Say nothing but warnings and errors'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l verbose -d 'Say more: each stage as it starts, each remark'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "start" -d 'Start again what stop stopped'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "stop" -d 'Stop what runs'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "logs" -d 'Show what the program printed'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "prune" -d 'Remove old releases and their stopped containers'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "deploy" -d 'Fetch, check out, build and start a branch; replace what runs once the new release is proven'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "rollback" -d 'Go back to an earlier release: no git, no build, the same health check'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "start" -d 'Start again what stop stopped'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "stop" -d 'Stop what runs'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "logs" -d 'Show what the program printed'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "prune" -d 'Remove old releases and their stopped containers'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "config" -d 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

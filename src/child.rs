@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, getpid, getppid, kill_process_group, set_parent_process_death_signal,
+    Pid, Signal, getpid, getppid, kill_process_group, set_parent_process_death_signal, setsid,
 };
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
 use tokio::process::{Child, Command};
@@ -29,22 +29,36 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The hidden first argument with which sdp starts itself to become a child on a leash.
 const LEASH: &str = "__on-leash";
 
+/// The same for one that is to have no terminal to ask at.
+const LEASH_WITHOUT_TERMINAL: &str = "__on-leash-without-terminal";
+
 /// The same for a child that needs its standard input.
 const DYING_WITH: &str = "__dying-with";
 
 /// A command that runs `program` on a leash: see [`run_on_leash`].
 pub fn on_leash(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(LEASH).arg(program);
+    command.arg(LEASH).arg(program).process_group(0);
+    command
+}
+
+/// The same in a session of its own: what opens the terminal to ask for a password finds none.
+pub fn without_terminal(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    // The leader of a group could not begin a session, which makes it one.
+    command.arg(LEASH_WITHOUT_TERMINAL).arg(program);
     command
 }
 
 /// Runs the command that follows in `arguments`, and kills it with all its children when standard
 /// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
 /// would rename an older commit's program over the next deployment's. Does nothing if `arguments`
-/// are not of [`on_leash`]'s making; else returns the exit code.
+/// are not of [`on_leash`]'s or [`without_terminal`]'s making; else returns the exit code.
 pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
-    if arguments.next()? != LEASH {
+    let first = arguments.next()?;
+    if first == LEASH_WITHOUT_TERMINAL {
+        setsid().ok();
+    } else if first != LEASH {
         return None;
     }
     let program = arguments.next()?;
@@ -97,8 +111,8 @@ pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u
     Some(127)
 }
 
-/// Runs a command of [`on_leash`]'s in a process group of its own, line by line; an interruption
-/// ends the group, and so does dropping the future. Nothing asks on the terminal: standard input is at its end.
+/// Runs a command of [`on_leash`]'s or [`without_terminal`]'s, which has a process group of its own,
+/// line by line; an interruption ends the group, and so does dropping the future. Nothing asks on the terminal: standard input is at its end.
 ///
 /// # Errors
 /// `otherwise` where the command cannot be run, or the interruption.
@@ -113,7 +127,6 @@ pub async fn run(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(io)?;

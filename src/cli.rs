@@ -3,21 +3,19 @@
 
 mod deploy;
 mod doctor;
+mod parse;
 
-use std::ffi::OsStr;
+use std::convert::Infallible;
 use std::num::ParseIntError;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::Resettable;
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{
-    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
-};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use deploy::{Deploy, Mount, Pull, Source};
+pub use deploy::{Container, Deploy, Login, Mount, Pull, Source};
 pub use doctor::Doctor;
+pub use parse::{Given, is_merged, is_revision, keys, name_in, parse};
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
 /// no Dockerfile.
@@ -55,7 +53,68 @@ pub enum Command {
     Status(Status),
     Prune(Prune),
     Doctor(Box<Doctor>),
+    /// Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default
+    ///
+    /// Takes REPO and the flags of deploy, and does nothing. Values of variables are left out.
+    #[command(after_help = "\
+Examples:
+  sdp config shop                       what sdp.toml says of shop, and the rest
+  sdp config shop --environment staging
+  sdp config shop --json | jq -r 'select(.key == \"image\") | .value'")]
+    Config(Box<Deploy>),
     Completions(Completions),
+}
+
+impl Command {
+    /// The repository that the command is about.
+    pub fn repo_mut(&mut self) -> Option<&mut Repo> {
+        match self {
+            Command::Deploy(flags) | Command::Config(flags) => flags.repo.as_mut(),
+            Command::Rollback(flags) => Some(&mut flags.repo),
+            Command::Start(flags) => Some(&mut flags.repo),
+            Command::Stop(flags) => Some(&mut flags.repo),
+            Command::Logs(flags) => Some(&mut flags.repo),
+            Command::Status(flags) => flags.repo.as_mut(),
+            Command::Prune(flags) => Some(&mut flags.repo),
+            Command::Doctor(flags) => flags.repo.as_mut(),
+            Command::Completions(_) => None,
+        }
+    }
+
+    /// The deployment that the command makes, shows or asks about.
+    pub fn into_deploy(self) -> Option<Deploy> {
+        match self {
+            Command::Deploy(flags) | Command::Config(flags) => Some(*flags),
+            Command::Doctor(flags) => flags.into_deploy(),
+            _ => None,
+        }
+    }
+}
+
+/// REPO: the word on the command line, and what it stands for if it is a name in sdp.toml.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    pub word: String,
+    pub place: Option<Place>,
+}
+
+/// What sdp.toml says of a repository, or of one of its environments.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub name: String,
+    /// The checkout.
+    pub path: PathBuf,
+    /// The checkout is where it is wherever sdp is started.
+    pub is_fixed: bool,
+}
+
+impl FromStr for Repo {
+    type Err = Infallible;
+
+    fn from_str(word: &str) -> Result<Repo, Infallible> {
+        let word = word.to_owned();
+        Ok(Repo { word, place: None })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +146,14 @@ pub struct Global {
         value_name = "URL"
     )]
     pub host: Option<String>,
+
+    /// The environment of a repository in sdp.toml: a deployment of its own
+    #[arg(long, global = true, env = "SDP_ENVIRONMENT", value_name = "ENV")]
+    pub environment: Option<String>,
+
+    /// The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]
+    #[arg(long, global = true, env = "SDP_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -94,50 +161,6 @@ pub enum Color {
     Auto,
     Always,
     Never,
-}
-
-impl Cli {
-    /// Parses the command line. A flag beats a variable, also where they name different kinds of
-    /// revision.
-    ///
-    /// # Errors
-    /// What clap has to say, which may be the help; it quotes the words that it does not understand.
-    pub fn parse_arguments() -> Result<Cli, clap::Error> {
-        let matches = without_empty(Cli::command()).try_get_matches()?;
-        let mut cli = Cli::from_arg_matches(&matches)?;
-        let source = match &mut cli.command {
-            Command::Deploy(deploy) => Some(&mut deploy.source),
-            Command::Doctor(doctor) => Some(&mut doctor.source),
-            _ => None,
-        };
-        if let (Some(source), Some((_, matches))) = (source, matches.subcommand()) {
-            let is_flag = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-            if ["branch", "tag", "commit"].into_iter().any(is_flag) {
-                source.branch = source.branch.take().filter(|_| is_flag("branch"));
-                source.tag = source.tag.take().filter(|_| is_flag("tag"));
-                source.commit = source.commit.take().filter(|_| is_flag("commit"));
-            }
-        }
-        if let (Command::Doctor(doctor), Some((_, matches))) = (&cli.command, matches.subcommand())
-            && doctor.repo.is_none()
-            && let Some(flag) = doctor::of_a_repository(matches)
-        {
-            let message = format!("--{flag} is about a repository, and none is named");
-            return Err(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
-        }
-        Ok(cli)
-    }
-}
-
-/// A variable that is set to nothing is one that is not set, as secrets of CI jobs are.
-fn without_empty(command: clap::Command) -> clap::Command {
-    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    command
-        .mut_args(|argument| match argument.get_env() {
-            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
-            _ => argument,
-        })
-        .mut_subcommands(without_empty)
 }
 
 /// Show what the program printed
@@ -151,7 +174,7 @@ Examples:
 pub struct Logs {
     /// The repository: a name, a checkout, or a URL
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: String,
+    pub repo: Repo,
 
     /// Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C
     #[arg(short, long)]
@@ -217,7 +240,7 @@ Examples:
 pub struct Status {
     /// The repository: a name, a checkout, or a URL [default: all]
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: Option<String>,
+    pub repo: Option<Repo>,
 
     /// What was done to it, oldest first
     #[arg(long, requires = "repo")]
@@ -233,7 +256,7 @@ Examples:
 pub struct Rollback {
     /// The repository: a name, a checkout, or a URL
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: String,
+    pub repo: Repo,
 
     /// The deployment to go back to; `sdp status REPO` lists them
     #[arg(long, value_name = "ID")]
@@ -252,7 +275,7 @@ Examples:
 pub struct Start {
     /// The repository: a name, a checkout, or a URL
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: String,
+    pub repo: Repo,
 }
 
 /// Remove old releases and their stopped containers
@@ -264,7 +287,7 @@ Examples:
 pub struct Prune {
     /// The repository: a name, a checkout, or a URL
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: String,
+    pub repo: Repo,
 
     /// How many releases stay
     #[arg(long, env = "SDP_KEEP", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -284,7 +307,7 @@ Examples:
 pub struct Stop {
     /// The repository: a name, a checkout, or a URL
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: String,
+    pub repo: Repo,
 
     /// How long the program may take to stop before it is killed
     #[arg(

@@ -1,11 +1,16 @@
 //! The commands: what each needs before it can begin, and where it reports to.
 
-use crate::cli::{self, Cli, Command};
+use std::ffi::OsString;
+
+use clap::ArgMatches;
+
+use crate::cli::{self, Cli, Command, Repo};
+use crate::config::Config;
 use crate::deploy;
 use crate::doctor::{self, Patient};
 use crate::engine::{self, Engine, LogQuery};
 use crate::event::{self, Emitter, Event};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::git::Git;
 use crate::handover::Canary;
 use crate::interrupt::{self, Interrupt};
@@ -15,12 +20,26 @@ use crate::rollback::{self, Goal};
 use crate::session::{Session, abort, answer};
 use crate::{logs, panics, prune, report, status, stop, upkeep};
 
-pub async fn run(cli: Cli, options: report::Options) -> u8 {
+/// Runs the command of `arguments`, which `cli` and `matches` are parsed from.
+pub async fn run(
+    cli: Cli,
+    matches: &ArgMatches,
+    arguments: Vec<OsString>,
+    options: report::Options,
+) -> u8 {
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => return abort(options, Redactor::default(), &error.into()),
     };
-    let code = dispatch(cli.command, cli.global.host.as_deref(), options, &interrupt).await;
+    let mut config = Config::new(arguments);
+    let applied = panics::caught(config.apply(cli, matches, &interrupt)).await;
+    let code = match applied {
+        Ok(cli) => {
+            let host = cli.global.host.as_deref();
+            dispatch(cli.command, host, &mut config, options, &interrupt).await
+        }
+        Err(failure) => refuse(failure, &config, Vec::new(), options, &interrupt).await,
+    };
     if code != 0 || interrupt.signal().is_some() {
         // What a cancelled fetch has started must not outlive it.
         interrupt::kill_children();
@@ -28,15 +47,31 @@ pub async fn run(cli: Cli, options: report::Options) -> u8 {
     code
 }
 
+/// Ends a deployment of which no plan could be made.
+async fn refuse(
+    failure: Failure,
+    config: &Config,
+    mut secrets: Vec<(String, String)>,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    secrets.extend(config.secrets.iter().cloned());
+    let session = Session::new(config.id.as_deref(), options, redactor(&secrets));
+    config.tell(&session.emitter);
+    session.end(Err(failure), interrupt).await
+}
+
 async fn dispatch(
     command: Command,
     host: Option<&str>,
+    config: &mut Config,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
     match command {
-        Command::Deploy(flags) => deploy(&flags, host, options, interrupt).await,
-        Command::Logs(flags) => logs(&flags, host, options, interrupt).await,
+        Command::Deploy(flags) => deploy(*flags, host, config, options, interrupt).await,
+        Command::Config(flags) => show(&flags, config, options, interrupt).await,
+        Command::Logs(flags) => logs(&flags, host, config, options, interrupt).await,
         Command::Rollback(flags) => {
             let goal = flags.to.as_deref().map_or(Goal::Previous, Goal::Deployment);
             let canary = if flags.no_canary {
@@ -44,14 +79,15 @@ async fn dispatch(
             } else {
                 Canary::First
             };
-            rollback(&flags.repo, goal, canary, host, options, interrupt).await
+            rollback(&flags.repo, goal, canary, host, config, options, interrupt).await
         }
         Command::Start(flags) => {
             let (goal, canary) = (Goal::Last, Canary::First);
-            rollback(&flags.repo, goal, canary, host, options, interrupt).await
+            rollback(&flags.repo, goal, canary, host, config, options, interrupt).await
         }
         Command::Stop(flags) => {
             answer(None, options, interrupt, async |emitter| {
+                config.tell(emitter);
                 let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
                 let (engine, repository) = deployed(host, &flags.repo).await?;
                 stop::stop(&engine, &repository, timeout, emitter).await
@@ -60,6 +96,7 @@ async fn dispatch(
         }
         Command::Prune(flags) => {
             answer(Some(""), options, interrupt, async |emitter| {
+                config.tell(emitter);
                 let (engine, repository) = deployed(host, &flags.repo).await?;
                 let keep = usize::from(flags.keep);
                 prune::prune(&engine, &repository, keep, flags.dry_run, emitter).await
@@ -68,13 +105,34 @@ async fn dispatch(
         }
         Command::Status(flags) => {
             answer(Some(""), options, interrupt, async |emitter| {
+                config.tell(emitter);
                 status(&flags, host, emitter).await
             })
             .await
         }
-        Command::Doctor(flags) => doctor(*flags, host, options, interrupt).await,
+        Command::Doctor(flags) => doctor(*flags, host, config, options, interrupt).await,
         Command::Completions(_) => 0,
     }
+}
+
+async fn show(
+    flags: &cli::Deploy,
+    config: &mut Config,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let settings = match panics::caught(async { config.settings(flags) }).await {
+        Ok(settings) => settings,
+        Err(failure) => {
+            return refuse(failure, config, Plan::secrets_in(flags), options, interrupt).await;
+        }
+    };
+    let session = Session::new(Some(""), options, redactor(&Plan::secrets_in(flags)));
+    config.tell(&session.emitter);
+    for setting in settings {
+        session.emitter.emit(Event::Setting(setting));
+    }
+    session.end(Ok(Event::Answered), interrupt).await
 }
 
 async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> Result<Event> {
@@ -83,17 +141,18 @@ async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> R
         status::history(&repository, emitter)?;
         return Ok(Event::Answered);
     }
-    let repository = flags.repo.as_deref().map(Repository::resolve).transpose()?;
+    let repository = flags.repo.as_ref().map(Repository::resolve).transpose()?;
     let (engine, containers) = containers(host, repository.as_ref()).await?;
     status::status(&engine, &containers, repository.is_some(), emitter).await?;
     Ok(Event::Answered)
 }
 
 async fn rollback(
-    repo: &str,
+    repo: &Repo,
     goal: Goal<'_>,
     canary: Canary,
     host: Option<&str>,
+    config: &Config,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
@@ -107,6 +166,7 @@ async fn rollback(
     };
     let session = Session::new(None, options, redactor(&secrets));
     let emitter = &session.emitter;
+    config.tell(emitter);
     let ended = rollback::rollback(goal, canary, &repository, &engine, emitter, interrupt).await;
     session.finish(ended.exit_code, 0, interrupt).await
 }
@@ -114,7 +174,7 @@ async fn rollback(
 /// What there is to go back to, and the variables of it, which no event may show.
 async fn rollback_of(
     host: Option<&str>,
-    repo: &str,
+    repo: &Repo,
 ) -> Result<(Engine, Repository, Vec<(String, String)>)> {
     let (engine, repository) = deployed(host, repo).await?;
     let mut secrets = Vec::new();
@@ -140,16 +200,23 @@ fn redactor_of(plan: &Plan) -> Redactor {
 }
 
 async fn deploy(
-    flags: &cli::Deploy,
+    mut flags: cli::Deploy,
     host: Option<&str>,
+    config: &mut Config,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
-    let plan = match panics::caught(async { Plan::new(flags) }).await {
+    let planned = async {
+        if let Some(command) = &flags.container.env_command {
+            flags.container.commanded = plan::from_command(command, interrupt).await?;
+        }
+        config.plan(&flags)
+    };
+    let plan = match panics::caught(planned).await {
         Ok(plan) => plan,
         Err(failure) => {
-            let session = Session::new(None, options, redactor(&Plan::secrets_in(flags)));
-            return session.end(Err(failure), interrupt).await;
+            let secrets = Plan::secrets_in(&flags);
+            return refuse(failure, config, secrets, options, interrupt).await;
         }
     };
     let redactor = redactor_of(&plan).with_logs(flags.redact_logs);
@@ -186,18 +253,18 @@ async fn deploy(
 async fn doctor(
     flags: cli::Doctor,
     host: Option<&str>,
+    config: &mut Config,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
     let go = flags.build.go.clone();
     let flags = flags.into_deploy();
-    let planned = panics::caught(async { flags.as_ref().map(Plan::new).transpose() }).await;
-    let plan = match planned {
+    let planned = async { flags.as_ref().map(|flags| config.plan(flags)).transpose() };
+    let plan = match panics::caught(planned).await {
         Ok(plan) => plan,
         Err(failure) => {
             let secrets = flags.as_ref().map(Plan::secrets_in).unwrap_or_default();
-            let session = Session::new(Some(""), options, redactor(&secrets));
-            return session.end(Err(failure), interrupt).await;
+            return refuse(failure, config, secrets, options, interrupt).await;
         }
     };
     let redactor = plan.as_ref().map(redactor_of).unwrap_or_default();
@@ -214,6 +281,7 @@ async fn doctor(
         host,
     };
     let session = Session::new(Some(""), options, redactor);
+    config.tell(&session.emitter);
     let looked = panics::caught(doctor::doctor(&patient, &session.emitter, interrupt));
     let result = interrupt.or(looked).await;
     session.end(result, interrupt).await
@@ -222,6 +290,7 @@ async fn doctor(
 async fn logs(
     flags: &cli::Logs,
     host: Option<&str>,
+    config: &Config,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
@@ -269,6 +338,7 @@ async fn logs(
         .map(|identity| identity.deployment.clone());
     let redactor = redactor(&secrets).with_logs(flags.redact_logs);
     let session = Session::new(id.as_deref(), options, redactor);
+    config.tell(&session.emitter);
     let program = logs::Program {
         id: chosen.id,
         service: chosen.identity,
@@ -295,7 +365,7 @@ async fn containers(
 
 /// The repository that a word on the command line stands for, with the checkout that it was
 /// deployed from, which a name alone does not tell.
-async fn deployed(host: Option<&str>, repo: &str) -> Result<(Engine, Repository)> {
+async fn deployed(host: Option<&str>, repo: &Repo) -> Result<(Engine, Repository)> {
     let mut repository = Repository::resolve(repo)?;
     let (engine, containers) = containers(host, Some(&repository)).await?;
     if let Some(identity) = containers

@@ -276,6 +276,19 @@ pub struct Kept {
     pub commit: Commit,
 }
 
+/// What a deployment would be told, of `sdp config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// A flag's long name, or `repository`; it comes once for each value of a list.
+    pub key: String,
+    /// Without what may be secret.
+    pub value: String,
+    /// `flag`, `request`, `variable`, `file`, `checkout` or `default`.
+    pub origin: &'static str,
+    /// The variable's name, `FILE:LINE`, or the checkout.
+    pub place: Option<String>,
+}
+
 /// Something that was done to a service, as the history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
@@ -384,6 +397,8 @@ pub enum Event {
     },
     /// `sdp status`: one of what there is; they come sorted by name.
     Service(Box<Service>),
+    /// `sdp config`: one of what a deployment would be told.
+    Setting(Setting),
     /// `sdp status --history`: one of what was done, oldest first.
     Past {
         repository: String,
@@ -446,6 +461,7 @@ impl Event {
                 f(&mut check.detail);
             }
             Event::Planned { line, .. } | Event::Note { line, .. } => f(from_mut(line)),
+            Event::Setting(setting) => f(from_mut(&mut setting.value)),
             Event::Failed { problem: p, .. } | Event::Aborted { problem: p, .. } => {
                 problem(p, &mut f);
             }

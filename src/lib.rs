@@ -4,6 +4,7 @@
 //!
 //! - `cli`: the command line as clap sees it, `plan`: the same as a validated plan; `misread`: one that
 //!   clap does not understand
+//! - `config`: sdp.toml and requests, which give flags their defaults
 //! - `command`: what each command needs before it can begin; `session`: its events and their report
 //! - `report`: events as bars, lines or JSON
 //! - `deploy`: the pipeline, `rehearse`: the same without doing it; `rollback`, `stop`, `logs`, `status`,
@@ -18,6 +19,7 @@
 mod child;
 mod cli;
 mod command;
+mod config;
 mod credentials;
 mod deploy;
 mod doctor;
@@ -69,8 +71,9 @@ pub fn run() -> ExitCode {
         return ExitCode::from(code);
     }
     panics::hush();
-    let cli = match Cli::parse_arguments() {
-        Ok(cli) => cli,
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let (cli, matches) = match cli::parse(&arguments, &[]) {
+        Ok(parsed) => parsed,
         Err(error) => return ExitCode::from(misread::misread(&error)),
     };
     let options = options(&cli.global, cli.global.verbose || cli.verbose_first);
@@ -101,7 +104,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(abort(options, Redactor::default(), &failure));
         }
     };
-    let code = runtime.block_on(command::run(cli, options));
+    let code = runtime.block_on(command::run(cli, &matches, arguments, options));
     // A fetch that hangs in a system call is not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)

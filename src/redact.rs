@@ -205,7 +205,8 @@ fn opens_key(line: &str) -> bool {
             .is_some_and(|begin| !KEY_ENDS.is_match(&line[begin.end()..]))
 }
 
-fn speaks_of_secrets(name: &str) -> bool {
+/// Whether a variable of this name is likely to hold a secret.
+pub fn speaks_of_secrets(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["pass", "secret", "token", "key", "credential", "auth"]
         .iter()

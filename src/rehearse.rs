@@ -190,7 +190,7 @@ fn docker_run(plan: &Plan, image: &str) -> String {
             Mount::Checkout => format!("type=bind,src={},dst=/src", path.display()),
         },
     );
-    for volume in &container.volumes {
+    for volume in container.mounts() {
         let read_only = if volume.read_only { ":ro" } else { "" };
         flag(
             "-v",
@@ -201,8 +201,8 @@ fn docker_run(plan: &Plan, image: &str) -> String {
     for publish in &container.publish {
         flag("-p", publish.to_string());
     }
-    for (name, _) in &container.env {
-        flag("-e", name.clone());
+    for (name, _) in container.variables() {
+        flag("-e", name);
     }
     for (name, value) in &container.labels {
         flag("--label", format!("{name}={value}"));

@@ -362,7 +362,7 @@ mod tests {
     async fn a_panic_in_a_stage_is_told_as_any_error() {
         let (emitter, records) = Emitter::new(Some("id"));
         let interrupt = Interrupt::listen().unwrap();
-        let repository = Repository::resolve("/nowhere/shop").unwrap();
+        let repository = Repository::resolve(&"/nowhere/shop".parse().unwrap()).unwrap();
         let mut run = Run::begin("deploy", "id", &repository, &emitter, &interrupt);
 
         let result = run.stage(Stage::Build, async |_| panic!("no way")).await;

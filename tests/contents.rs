@@ -16,7 +16,7 @@ const FROM_PATHS: [(&str, &str); 3] = [
     ("GIT_CONFIG_VALUE_0", "always"),
 ];
 
-fn allowing_paths(sdp: Sdp) -> Sdp {
+pub fn allowing_paths(sdp: Sdp) -> Sdp {
     FROM_PATHS
         .iter()
         .fold(sdp, |sdp, (name, value)| sdp.env(name, value))
@@ -91,7 +91,7 @@ impl Nested {
     }
 }
 
-fn add_submodule(to: &Origin, submodule: &Origin, path: &str) {
+pub fn add_submodule(to: &Origin, submodule: &Origin, path: &str) {
     let allow = ["-c", "protocol.file.allow=always"];
     to.git(
         &[

@@ -374,6 +374,32 @@ fn no_image_and_ports_that_are_held() {
     fails(&held, "ports", "port_taken", &[&stranger, "docker stop"]);
 }
 
+/// It looks at what a deployment would be told, by sdp.toml, too.
+#[test]
+fn settings_of_sdp_toml() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let toml = format!(
+        "[repos.shop]\npath = {:?}\nurl = {:?}\nimage = \"sdp-test/no-such-image:1\"\npull = \"never\"\nlog-odd = 1\n",
+        host.checkout(),
+        origin.url(),
+    );
+    let doctor = |toml: &str| {
+        let file = host.at_home("sdp.toml", toml);
+        let sdp = host.sdp(&["doctor", "shop", "--json"]);
+        sdp.env("SDP_CONFIG", &file).env("SDP_IMAGE", "").run()
+    };
+    let run = doctor(&toml).exited(2);
+    assert!(
+        run.problem().message.contains("sdp.toml:6:1"),
+        "{}",
+        run.story()
+    );
+    let run = doctor(&toml.replace("log-odd = 1\n", ""));
+    fails(&run, "image", "image_missing", &["builtin"]);
+    assert_eq!(check(&run, "remote").state, "OK", "{}", run.story());
+}
+
 #[test]
 fn disks_that_are_full() {
     let host = Host::new();

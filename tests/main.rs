@@ -5,6 +5,7 @@
 
 mod cancel;
 mod completions;
+mod config;
 mod container;
 mod contents;
 mod deploy;
@@ -35,8 +36,10 @@ mod private;
 mod releases;
 mod remote_failures;
 mod remotes;
+mod requests;
 mod rollback;
 mod secrets;
+mod settings;
 mod stream;
 mod support;
 mod terminal;

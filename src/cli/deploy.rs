@@ -4,8 +4,9 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum, ValueHint};
+
+use super::Repo;
 
 /// Fetch, check out, build and start a branch; replace what runs once the new release is proven
 ///
@@ -25,9 +26,15 @@ Exit codes:
   2 usage                 6 the new container failed; what served before still serves
   3 host not ready        7 the new container failed, and the former one did not come back")]
 pub struct Deploy {
-    /// A checkout (., ./shop, /srv/shop), a git URL, or a directory's name below $SDP_ROOT
-    #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: String,
+    /// A name in sdp.toml, a checkout (., ./shop, /srv/shop), a git URL, or a directory's name
+    /// below $SDP_ROOT
+    #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "request")]
+    pub repo: Option<Repo>,
+
+    /// Read more from a JSON object of these flags, - for standard input: no secret in the
+    /// process list
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub request: Option<PathBuf>,
 
     /// Arguments for the program
     #[arg(last = true, value_name = "APP-ARGS")]
@@ -49,11 +56,11 @@ pub struct Deploy {
     pub follow: bool,
 
     /// Mask the values of the container's variables in that output, too
-    #[arg(long, requires = "follow", help_heading = "Output")]
+    #[arg(long, help_heading = "Output")]
     pub redact_logs: bool,
 
     /// Let the program's output steer the terminal: colours, but anything else, too
-    #[arg(long, help_heading = "Output", requires = "follow")]
+    #[arg(long, help_heading = "Output")]
     pub raw: bool,
 }
 
@@ -106,8 +113,19 @@ pub struct Source {
     pub git_timeout: String,
 
     /// Bring submodules to where the commit has them, which takes the git program
-    #[arg(long, env = "SDP_SUBMODULES", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SDP_SUBMODULES")]
     pub submodules: bool,
+
+    /// User and token of a request.
+    #[arg(skip)]
+    pub login: Option<Login>,
+}
+
+/// User, and password or token, for http.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub user: Option<String>,
+    pub token: String,
 }
 
 #[derive(Debug, Args)]
@@ -130,7 +148,7 @@ pub struct Build {
     pub ldflags: Option<String>,
 
     /// Build with cgo; the image must have the C library that the program is linked against
-    #[arg(long, env = "SDP_CGO", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "SDP_CGO")]
     pub cgo: bool,
 
     /// Set a variable for the build only, such as GOPRIVATE, or take sdp's own with the name alone
@@ -160,6 +178,18 @@ pub struct Container {
     /// Set the variables in this file
     #[arg(long, env = "SDP_ENV_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Vec<PathBuf>,
+
+    /// Set the variables that a shell command prints, as in a file
+    #[arg(long, env = "SDP_ENV_COMMAND", value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub env_command: Option<String>,
+
+    /// What it has printed.
+    #[arg(skip)]
+    pub commanded: Vec<(String, String)>,
+
+    /// Mount a file at /run/secrets/NAME, and set NAME_FILE to that
+    #[arg(long, value_name = "NAME=FILE", value_hint = ValueHint::FilePath)]
+    pub secret: Vec<String>,
 
     /// Publish a port
     #[arg(short, long, value_name = "[IP:][HOST:]PORT[/PROTO]")]

@@ -4,6 +4,7 @@
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueHint};
 
+use super::Repo;
 use super::deploy::{Build, Container, Deploy, Hooks, Release, Source};
 
 /// Say whether this host is ready to deploy: engine, go, git's remote, image, ports, disk, clock
@@ -20,9 +21,10 @@ Examples:
 Exit codes:
   0 ready, perhaps with warnings      3 a deployment would fail")]
 pub struct Doctor {
-    /// What is to be deployed: a checkout, a git URL, or a directory's name below $SDP_ROOT
+    /// What is to be deployed: a name in sdp.toml, a checkout, a git URL, or a directory's name
+    /// below $SDP_ROOT
     #[arg(value_hint = ValueHint::AnyPath)]
-    pub repo: Option<String>,
+    pub repo: Option<Repo>,
 
     #[command(flatten)]
     pub source: Source,
@@ -40,7 +42,8 @@ impl Doctor {
     /// The deployment that is asked about; `None` without a repository.
     pub fn into_deploy(self) -> Option<Deploy> {
         Some(Deploy {
-            repo: self.repo?,
+            repo: Some(self.repo?),
+            request: None,
             args: Vec::new(),
             source: self.source,
             build: self.build,

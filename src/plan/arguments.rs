@@ -222,7 +222,11 @@ pub(super) fn inside(flag: &str, path: &Path) -> Result<PathBuf> {
     Ok(clean)
 }
 
-pub(super) fn checked_name(flag: &str, name: &str) -> Result<String> {
+/// A name that containers and files can bear.
+///
+/// # Errors
+/// `usage`, naming `flag`.
+pub fn checked_name(flag: &str, name: &str) -> Result<String> {
     let good = name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name

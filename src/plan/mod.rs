@@ -1,6 +1,8 @@
 //! Flags and variables become a validated plan. Nothing is touched here; files are only read.
 
 mod arguments;
+mod env_command;
+mod env_file;
 mod secrets;
 mod stamp;
 
@@ -10,13 +12,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use arguments::{
-    checked_name, each, health_path, include, inside, label, revision, some_time, usage,
-};
-pub use arguments::{duration, moment};
+pub use arguments::{checked_name, duration, moment};
+use arguments::{each, health_path, include, inside, label, revision, some_time, usage};
+pub use env_command::from_command;
+pub use secrets::Secret;
 use secrets::{build_variables, credentials, exposed_files, variables};
 
-use crate::cli;
+use crate::cli::{self, Repo};
 pub use crate::cli::{Mount, Pull};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
@@ -111,6 +113,7 @@ pub struct Container {
     pub mount: Mount,
     /// Untracked files that the release takes along, as patterns relative to the checkout.
     pub include: Vec<String>,
+    pub secrets: Vec<Secret>,
 }
 
 /// What proves a release.
@@ -181,9 +184,15 @@ impl Plan {
         let source = &deploy.source;
         let container = &deploy.container;
         let release = &deploy.release;
+        let Some(repo) = &deploy.repo else {
+            return Err(usage(
+                "the request names no repository",
+                "give `repository` or `path` in it, or REPO on the command line",
+            ));
+        };
         let (repository, login) =
-            Repository::with_login(&deploy.repo, source.path.as_deref(), source.url.as_deref())?;
-        let plan = Plan {
+            Repository::with_login(repo, source.path.as_deref(), source.url.as_deref())?;
+        let mut plan = Plan {
             id: match &release.id {
                 Some(id) => checked_name("--id", id)?,
                 None => fresh_id(),
@@ -212,7 +221,7 @@ impl Plan {
             container: Container {
                 image: container.image.clone(),
                 pull: container.pull,
-                env: variables(&container.env, &container.env_file)?,
+                env: variables(container)?,
                 publish: each(&container.publish, Publish::parse)?,
                 volumes: each(&container.volume, Volume::parse)?,
                 port: container.port,
@@ -222,6 +231,7 @@ impl Plan {
                 stop_timeout: duration("--stop-timeout", &container.stop_timeout)?,
                 mount: container.mount,
                 include: each(&container.include, include)?,
+                secrets: each(&container.secret, Secret::parse)?,
             },
             health: Health {
                 http: release
@@ -245,6 +255,9 @@ impl Plan {
             follow: deploy.follow,
             warnings: exposed_files(container.env_file.iter().chain(&source.git_token_file)),
         };
+        let secrets = plan.container.secrets.iter();
+        let files: Vec<PathBuf> = secrets.map(|secret| secret.file.clone()).collect();
+        plan.warnings.extend(exposed_files(files.iter()));
         let revision = plan.source.revision.as_ref();
         plan.check_stamp(revision.map_or("", Revision::stamp))?;
         Ok(plan)
@@ -281,7 +294,31 @@ impl Plan {
             .iter()
             .chain(&self.build.env)
             .map(|(name, value)| (name.as_str(), value.as_str()))
+            .chain(self.container.secrets.iter().map(Secret::pair))
             .chain(token.or(user).map(|secret| ("token", secret)))
+    }
+}
+
+impl Container {
+    /// The variables of the container, those that tell of secrets among them.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let of_secrets = self.secrets.iter();
+        let of_secrets =
+            of_secrets.map(|secret| (format!("{}_FILE", secret.name), secret.target()));
+        let is_free =
+            |(name, _): &(String, String)| !self.env.iter().any(|(other, _)| other == name);
+        let of_secrets = of_secrets.filter(is_free);
+        self.env.iter().cloned().chain(of_secrets).collect()
+    }
+
+    /// What is mounted beside the release.
+    pub fn mounts(&self) -> Vec<Volume> {
+        let of_secrets = self.secrets.iter().map(|secret| Volume {
+            source: secret.file.to_string_lossy().into_owned(),
+            target: secret.target(),
+            read_only: true,
+        });
+        self.volumes.iter().cloned().chain(of_secrets).collect()
     }
 }
 
@@ -300,31 +337,37 @@ impl Build {
 }
 
 impl Repository {
-    /// Finds out what `repo` means: a git URL, a path, or a directory's name below `$SDP_ROOT`.
+    /// Finds out what `repo` means: a name in sdp.toml, a git URL, a path, or a directory's name
+    /// below `$SDP_ROOT`.
     ///
     /// # Errors
     /// `usage`, where no name can be made of it.
-    pub fn resolve(repo: &str) -> Result<Repository> {
+    pub fn resolve(repo: &Repo) -> Result<Repository> {
         Repository::with_login(repo, None, None).map(|(repository, _)| repository)
     }
 
     /// The same for a deployment, and what the URL says of user and password: it is kept without.
     fn with_login(
-        repo: &str,
+        repo: &Repo,
         path: Option<&Path>,
         url: Option<&str>,
     ) -> Result<(Repository, Option<Login>)> {
+        let place = repo.place.as_ref();
+        let repo = repo.word.as_str();
         if repo.is_empty() {
             return Err(usage(
                 "REPO is empty",
                 "`sdp deploy .` deploys the checkout in this directory",
             ));
         }
-        let repo_is_url = is_url(repo);
-        let by_path = path.is_some() || repo.contains('/') || repo == "." || repo == "..";
+        let repo_is_url = place.is_none() && is_url(repo);
+        let by_path = match place {
+            Some(place) => path.is_some() || place.is_fixed,
+            None => path.is_some() || repo.contains('/') || repo == "." || repo == "..",
+        };
         let by_path = by_path && !repo_is_url;
         let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
-        let path = match path {
+        let path = match path.or(place.map(|place| place.path.as_path())) {
             Some(path) => path.to_owned(),
             None if repo_is_url => home()?.join(name_of(repo)?),
             None if repo.contains('/') || repo == "." || repo == ".." => PathBuf::from(repo),
@@ -341,7 +384,9 @@ impl Repository {
                     error,
                 )
             })?;
-        let name = if repo_is_url {
+        let name = if let Some(place) = place {
+            place.name.clone()
+        } else if repo_is_url {
             name_of(repo)?
         } else {
             name_of(&path.to_string_lossy())?
@@ -371,7 +416,7 @@ pub fn fresh_id() -> String {
     format!("{now}-{random:04x}")
 }
 
-fn is_url(text: &str) -> bool {
+pub fn is_url(text: &str) -> bool {
     text.contains("://") || scp_like(text).is_some()
 }
 
@@ -384,7 +429,7 @@ fn absolute_url(url: &str) -> String {
 }
 
 /// The path without symbolic links, as far as it exists; the same before and after a clone.
-fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
+pub fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             match (path.parent(), path.file_name()) {

@@ -6,32 +6,83 @@ use std::path::{Path, PathBuf};
 
 use super::Warning;
 use super::arguments::{each, usage};
+use super::env_file;
 use crate::cli;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Login;
 use crate::shell::quoted;
 
-/// The variables of the files, then those of the flags.
-pub(super) fn variables(flags: &[String], files: &[PathBuf]) -> Result<Vec<(String, String)>> {
+/// The variables of the files, then those of the command, then those of the flags.
+pub(super) fn variables(container: &cli::Container) -> Result<Vec<(String, String)>> {
     let mut variables: Vec<(String, String)> = Vec::new();
     let mut set = |name: String, value: String| {
         variables.retain(|(other, _)| *other != name);
         variables.push((name, value));
     };
-    for file in files {
-        let entries =
-            dotenvy::from_path_iter(file).map_err(|error| env_file_failure(file, error))?;
-        for entry in entries {
-            let (name, value) = entry.map_err(|error| env_file_failure(file, error))?;
+    for file in &container.env_file {
+        for (name, value) in env_file::read(file)? {
             set(name, value);
         }
     }
-    for text in flags {
+    for (name, value) in &container.commanded {
+        set(name.clone(), value.clone());
+    }
+    for text in &container.env {
         let (name, value) = variable("-e", text)?;
         set(name, value);
     }
     Ok(variables)
+}
+
+/// A file of the host that the container sees below /run/secrets, where `NAME_FILE` tells of it.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    pub name: String,
+    /// Absolute, free of symbolic links.
+    pub file: PathBuf,
+    /// What no event may show.
+    content: String,
+}
+
+impl Secret {
+    /// Reads `NAME=FILE`.
+    ///
+    /// # Errors
+    /// `usage`; those of the file system.
+    pub(super) fn parse(text: &str) -> Result<Secret> {
+        let (name, file) = text.split_once('=').unwrap_or((text, ""));
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name || file.is_empty() {
+            return Err(usage(
+                "`--secret` takes a name of letters, digits and `_`, and a file",
+                "`--secret TOKEN=/etc/shop/token`",
+            ));
+        }
+        let read = fs::canonicalize(file).and_then(|path| Ok((fs::read(&path)?, path)));
+        let (content, file) = read.map_err(|error| {
+            Failure::io(Code::Usage, format_args!("read `{file}`"), error).hint(format!(
+                "`ls -l {}`; --secret {name}=FILE names a file with a secret in it",
+                quoted(file)
+            ))
+        })?;
+        Ok(Secret {
+            name: name.to_owned(),
+            file,
+            content: String::from_utf8_lossy(&content).into_owned(),
+        })
+    }
+
+    /// Where the container sees it.
+    pub fn target(&self) -> String {
+        format!("/run/secrets/{}", self.name)
+    }
+
+    /// Name and content, which no event may show.
+    pub(super) fn pair(&self) -> (&str, &str) {
+        (&self.name, &self.content)
+    }
 }
 
 /// What sdp sets itself when it builds, and what decides on it.
@@ -81,36 +132,6 @@ fn variable(flag: &str, text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value))
 }
 
-/// Says where the file is at fault without quoting the line, which may hold a secret.
-fn env_file_failure(file: &Path, error: dotenvy::Error) -> Failure {
-    let shown = file.display();
-    match error {
-        dotenvy::Error::Io(error) => {
-            Failure::io(Code::Usage, format_args!("read `{shown}`"), error).hint(format!(
-                "`ls -l {}`; --env-file names a file of NAME=VALUE lines",
-                quoted(file)
-            ))
-        }
-        dotenvy::Error::LineParse(line, column) => {
-            let number = fs::read_to_string(file)
-                .ok()
-                .and_then(|text| text.lines().position(|other| other.contains(line.trim())))
-                .map_or_else(String::new, |index| format!(" line {}", index + 1));
-            usage(
-                format!(
-                    "`{shown}`{number} is no NAME=VALUE line (column {})",
-                    column + 1
-                ),
-                "put values with spaces, quotes or `#` between single quotes",
-            )
-        }
-        _ => usage(
-            format!("`{shown}` cannot be read as an env file"),
-            "it holds NAME=VALUE lines",
-        ),
-    }
-}
-
 /// Values of variables and the token, with names; what cannot be read is left out.
 pub(super) fn secrets(deploy: &cli::Deploy) -> Vec<(String, String)> {
     let flags = deploy.container.env.iter().chain(&deploy.build.variables);
@@ -119,13 +140,18 @@ pub(super) fn secrets(deploy: &cli::Deploy) -> Vec<(String, String)> {
         None => Some((flag.clone(), env::var(flag).ok()?)),
     });
     let files = deploy.container.env_file.iter();
-    let files = files.filter_map(|file| dotenvy::from_path_iter(file).ok());
-    let token = match &deploy.source.git_token_file {
-        Some(file) => token_in(file).ok(),
-        None => env::var("SDP_GIT_TOKEN").ok(),
+    let files = files.filter_map(|file| env_file::read(file).ok());
+    let token = match (&deploy.source.git_token_file, &deploy.source.login) {
+        (_, Some(login)) => Some(login.token.clone()),
+        (Some(file), None) => token_in(file).ok(),
+        (None, None) => env::var("SDP_GIT_TOKEN").ok(),
     };
+    let contents = deploy.container.secret.iter();
+    let contents = contents.filter_map(|text| Secret::parse(text).ok());
     flags
-        .chain(files.flatten().filter_map(Result::ok))
+        .chain(files.flatten())
+        .chain(deploy.container.commanded.iter().cloned())
+        .chain(contents.map(|secret| (secret.name, secret.content)))
         .chain(token.map(|token| ("token".to_owned(), token)))
         .collect()
 }
@@ -162,11 +188,11 @@ fn exposed(file: &Path) -> Option<Warning> {
 /// The deployment's own credentials. A token that is given by itself beats the one in the URL.
 pub(super) fn credentials(source: &cli::Source, login: Option<Login>) -> Result<Credentials> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let token = match &source.git_token_file {
-        Some(file) => Some(token_in(file)?),
-        None => variable("SDP_GIT_TOKEN"),
+    let (user, token) = match (&source.login, &source.git_token_file) {
+        (Some(login), _) => (login.user.clone(), Some(login.token.clone())),
+        (None, Some(file)) => (variable("SDP_GIT_USER"), Some(token_in(file)?)),
+        (None, None) => (variable("SDP_GIT_USER"), variable("SDP_GIT_TOKEN")),
     };
-    let user = variable("SDP_GIT_USER");
     let ssh_key = source.ssh_key.as_deref().map(ssh_key).transpose()?;
     let (user, token) = match (token, login) {
         (Some(token), login) => (user.or(login.map(|login| login.user)), Some(token)),

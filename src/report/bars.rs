@@ -322,6 +322,7 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
             Event::Past { past, .. } => self.table.add_past(past),
             Event::Check(check) => self.print(&words::check(check, self.look), now),
             Event::Ready { warnings } => self.say(words::ready(*warnings), now),
+            Event::Setting(setting) => self.table.add_setting(setting),
             Event::Pruned {
                 containers,
                 releases,

@@ -202,6 +202,12 @@ fn answer(event: &Event) -> LineV1<'_> {
             })),
             ..LineV1::default()
         },
+        Event::Setting(setting) => LineV1 {
+            kind: "config",
+            line: format!("{} = {}", setting.key, setting.value).into(),
+            rest: Some(Rest::Setting(setting.into())),
+            ..LineV1::default()
+        },
         Event::Pruned {
             repository,
             containers,

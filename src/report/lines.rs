@@ -280,6 +280,7 @@ impl<W: Write> Show for Lines<W> {
             Event::Service(service) => self.table.add(service),
             Event::Past { past, .. } => self.table.add_past(past),
             Event::Check(check) => self.check(check, now),
+            Event::Setting(setting) => self.table.add_setting(setting),
             Event::Pruned {
                 containers,
                 releases,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tabwriter::TabWriter;
 
 use super::style::{clean, duration};
-use crate::event::{Past, Service};
+use crate::event::{Past, Service, Setting};
 
 const SERVICES: &str = "REPOSITORY\tSTATE\tUP\tBRANCH\tCOMMIT\tCONTAINER\tPORTS";
 const RELEASES: &str = "RELEASE\tBRANCH\tCOMMIT";
+const SETTINGS: &str = "KEY\tVALUE\tFROM";
 const HISTORY: &str = "AT\tWHAT\tOUTCOME\tTIME\tBRANCH\tCOMMIT\tDEPLOYMENT\tBY";
 
 /// The rows of the tables, collected until all of them are there.
@@ -18,6 +19,7 @@ pub struct Table {
     services: Vec<String>,
     releases: Vec<String>,
     history: Vec<String>,
+    settings: Vec<String>,
 }
 
 impl Table {
@@ -70,12 +72,24 @@ impl Table {
         ]));
     }
 
+    /// Adds what a deployment would be told.
+    pub fn add_setting(&mut self, setting: &Setting) {
+        let from = match (setting.origin, &setting.place) {
+            ("file", Some(place)) => place.clone(),
+            (origin, Some(place)) => format!("{origin} {place}"),
+            (origin, None) => origin.to_owned(),
+        };
+        self.settings
+            .push(row(&[&setting.key, &setting.value, &from]));
+    }
+
     /// The tables with a line of headings each; empty without a row.
     pub fn text(&self) -> String {
         let tables = [
             (SERVICES, &self.services),
             (RELEASES, &self.releases),
             (HISTORY, &self.history),
+            (SETTINGS, &self.settings),
         ];
         let tables: Vec<String> = tables
             .into_iter()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::{Place, Problem, Service, Summary};
+use crate::event::{Place, Problem, Service, Setting, Summary};
 
 /// The wire format's version.
 pub const VERSION: u8 = 1;
@@ -28,7 +28,7 @@ pub struct LineV1<'a> {
     pub at: u64,
     /// `progress`: a stage; `status`: the deployment; `warning`; `log`: the program's output;
     /// `plan`: what `--dry-run` would do; `service`: a line of `sdp status`; `history`: one of its `--history`;
-    /// `check`: what `sdp doctor` has looked at.
+    /// `config`: one of `sdp config`; `check`: what `sdp doctor` has looked at.
     pub kind: &'static str,
     /// `FAILED` where a stage failed; on `status`: how the run ended; on `service`: the engine's word;
     /// else empty.
@@ -112,10 +112,36 @@ pub enum Rest<'a> {
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         detail: &'a [String],
     },
+    Setting(SettingKeys<'a>),
     /// The last `status` of any other command, and of one that failed before it began.
     Ended {
         exit_code: u8,
     },
+}
+
+/// The keys of `sdp config`: what a deployment would be told, one line a value.
+#[derive(Serialize)]
+pub struct SettingKeys<'a> {
+    /// A flag's long name, or `repository`.
+    pub key: &'a str,
+    /// `***` in place of a secret.
+    pub value: &'a str,
+    /// `flag`, `request`, `variable`, `file`, `checkout` or `default`.
+    pub origin: &'static str,
+    /// The variable's name, `FILE:LINE`, or the checkout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<&'a str>,
+}
+
+impl<'a> From<&'a Setting> for SettingKeys<'a> {
+    fn from(setting: &'a Setting) -> SettingKeys<'a> {
+        SettingKeys {
+            key: &setting.key,
+            value: &setting.value,
+            origin: setting.origin,
+            place: setting.place.as_deref(),
+        }
+    }
 }
 
 /// The keys of `sdp status --history`; `line` says it in words.

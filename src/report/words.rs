@@ -66,6 +66,7 @@ impl Course {
             | Event::Aborted { .. }
             | Event::Service(_)
             | Event::Past { .. }
+            | Event::Setting(_)
             | Event::Answered
             | Event::Check(_)
             | Event::Ready { .. }

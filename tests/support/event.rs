@@ -48,6 +48,7 @@ pub enum Kind {
     Service,
     History,
     Check,
+    Config,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -135,6 +136,10 @@ pub struct Event {
     /// Ids of `sdp prune`, objects of `sdp status`.
     #[serde(default)]
     pub releases: Vec<serde_json::Value>,
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub origin: Option<String>,
+    pub place: Option<String>,
     pub began_at: Option<String>,
     pub what: Option<String>,
     pub who: Option<String>,
@@ -231,7 +236,7 @@ pub fn check(events: &[Event], code: i32) {
                 let time = event.time.as_deref();
                 assert!(time.is_none_or(|time| time.contains('T')), "{event:?}");
             }
-            Kind::Plan | Kind::Service | Kind::History => {
+            Kind::Plan | Kind::Service | Kind::History | Kind::Config => {
                 assert!(!event.line.is_empty() && event.error.is_none(), "{event:?}");
             }
             Kind::Check => {

@@ -1,6 +1,6 @@
 //! The built `sdp`, run to its end or watched while it runs.
 
-use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -67,6 +67,15 @@ impl Sdp {
     /// Its input stays open, and nothing comes: who asks a question waits for ever.
     pub fn with_open_input(mut self) -> Sdp {
         self.input = Stdio::piped();
+        self
+    }
+
+    /// This is all that comes in.
+    pub fn with_input(mut self, text: &str) -> Sdp {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        // No more than a pipe holds.
+        writer.write_all(text.as_bytes()).expect("write to a pipe");
+        self.input = reader.into();
         self
     }
 

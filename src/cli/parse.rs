@@ -1,0 +1,196 @@
+//! The command line together with what stands elsewhere: in sdp.toml, and in a request.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command as Clap, CommandFactory as _, FromArgMatches as _};
+
+use super::deploy::{Build, Container, Source};
+use super::{Cli, Command, doctor};
+
+/// What somebody else than the command line says of a flag, or of the argument `repo`.
+#[derive(Debug)]
+pub struct Given {
+    /// The flag's id.
+    pub id: String,
+    /// None: as if the flag had never been spoken of.
+    pub words: Vec<String>,
+    /// It counts more than a variable.
+    pub beats_variable: bool,
+}
+
+/// Ids of flags that add to what stands elsewhere, name by name, instead of replacing it.
+const MERGED: [&str; 3] = ["env", "label", "variables"];
+
+/// Ids of what a deployment can be of.
+const REVISIONS: [&str; 3] = ["branch", "tag", "commit"];
+
+/// The flags and the one argument that can stand elsewhere: those of `deploy`, and the engine's
+/// address.
+pub fn keys() -> Vec<Arg> {
+    let command = Cli::command();
+    let host = command
+        .get_arguments()
+        .filter(|argument| argument.get_id() == "host");
+    let deploy = command.find_subcommand("deploy").into_iter();
+    let deploy = deploy.flat_map(Clap::get_arguments);
+    let deploy = deploy.filter(|argument| {
+        argument.get_id() == "args"
+            || argument.get_long().is_some() && argument.get_id() != "request"
+    });
+    deploy.chain(host).cloned().collect()
+}
+
+/// Whether what is said of a flag in several places is put together name by name.
+pub fn is_merged(id: &str) -> bool {
+    MERGED.contains(&id)
+}
+
+/// Whether it names what is deployed; one such flag takes the place of another.
+pub fn is_revision(id: &str) -> bool {
+    REVISIONS.contains(&id)
+}
+
+/// Parses a command line. A flag beats a variable beats what is given, also where they name
+/// different kinds of revision.
+///
+/// # Errors
+/// What clap has to say, which may be the help; it quotes the words that it does not understand.
+pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches), clap::Error> {
+    let command = without_empty(switchable(Cli::command()));
+    let mut command = with(command, given);
+    let matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| help(arguments).unwrap_or(error))?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let (Command::Doctor(doctor), Some((_, of_command))) =
+        (&mut cli.command, matches.subcommand())
+    {
+        keep_one_revision(&mut doctor.source, of_command);
+        merge(&mut doctor.container, &mut doctor.build, given);
+        if let (None, Some(flag)) = (&doctor.repo, doctor::of_a_repository(of_command)) {
+            let message = format!("--{flag} is about a repository, and none is named");
+            return Err(command.error(ErrorKind::MissingRequiredArgument, message));
+        }
+    }
+    if let (Command::Deploy(deploy) | Command::Config(deploy), Some((name, of_command))) =
+        (&mut cli.command, matches.subcommand())
+    {
+        keep_one_revision(&mut deploy.source, of_command);
+        merge(&mut deploy.container, &mut deploy.build, given);
+        let is_flag = |id| of_command.value_source(id) == Some(ValueSource::CommandLine);
+        let only_with_follow = ["redact_logs", "raw"].into_iter().find(|id| is_flag(id));
+        if let Some(id) = only_with_follow.filter(|_| name == "deploy" && !deploy.follow) {
+            let flag = id.replace('_', "-");
+            let message = format!("the argument '--{flag}' goes with '--follow' only");
+            let kind = ErrorKind::MissingRequiredArgument;
+            return Err(match command.find_subcommand_mut(name) {
+                Some(deploy) => deploy.error(kind, message),
+                None => command.error(kind, message),
+            });
+        }
+    }
+    Ok((cli, matches))
+}
+
+/// A switch in sdp.toml can be switched off: `--force=false`.
+fn switchable(command: Clap) -> Clap {
+    command.mut_subcommands(|command| {
+        command.mut_args(|argument| match argument.get_action() {
+            ArgAction::SetTrue => argument
+                .action(ArgAction::Set)
+                .num_args(0..=1)
+                .require_equals(true)
+                .value_name("true|false")
+                .default_missing_value("true")
+                .default_value("false")
+                .value_parser(BoolishValueParser::new()),
+            _ => argument,
+        })
+    })
+}
+
+/// The help, as it is without the values of switches, which would be noise in it.
+fn help(arguments: &[OsString]) -> Option<clap::Error> {
+    let error = Cli::command().try_get_matches_from(arguments).err()?;
+    (!error.use_stderr()).then_some(error)
+}
+
+/// A variable that is set to nothing is one that is not set, as secrets of CI jobs are.
+fn without_empty(command: Clap) -> Clap {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty)
+}
+
+/// Whatever is given is a default, unless it is merged later on. Commands take from it what flags
+/// they have, but none begins to follow because a deployment would.
+fn with(command: Clap, given: &[Given]) -> Clap {
+    let fill = |argument: Arg| {
+        let id = argument.get_id().as_str();
+        let Some(found) = given.iter().find(|given| given.id == id) else {
+            return argument;
+        };
+        let argument = if found.beats_variable {
+            argument.env(Resettable::Reset)
+        } else {
+            argument
+        };
+        if found.words.is_empty() || is_merged(&found.id) {
+            argument
+        } else {
+            argument.default_values(found.words.clone())
+        }
+    };
+    command
+        .mut_args(fill)
+        .mut_subcommands(|command| match command.get_name() {
+            "deploy" | "config" => command.mut_args(fill),
+            _ => command.mut_args(|argument| match argument.get_id().as_str() {
+                "follow" | "repo" => argument,
+                _ => fill(argument),
+            }),
+        })
+}
+
+fn keep_one_revision(source: &mut Source, matches: &ArgMatches) {
+    let rank = |id: &str| match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => 3,
+        Some(ValueSource::EnvVariable) => 2,
+        Some(_) => 1,
+        None => 0,
+    };
+    let highest = REVISIONS.into_iter().map(rank).max();
+    let counts = |id: &str| Some(rank(id)) == highest;
+    source.branch = source.branch.take().filter(|_| counts("branch"));
+    source.tag = source.tag.take().filter(|_| counts("tag"));
+    source.commit = source.commit.take().filter(|_| counts("commit"));
+}
+
+fn merge(container: &mut Container, build: &mut Build, given: &[Given]) {
+    for given in given {
+        let flags = match given.id.as_str() {
+            "env" => &mut container.env,
+            "label" => &mut container.label,
+            "variables" => &mut build.variables,
+            _ => continue,
+        };
+        let others = given.words.iter().filter(|word| {
+            let same = |flag: &String| name_in(flag) == name_in(word);
+            !flags.iter().any(same)
+        });
+        let others: Vec<String> = others.cloned().collect();
+        flags.splice(0..0, others);
+    }
+}
+
+/// The name in `NAME=VALUE`, or in a name alone.
+pub fn name_in(word: &str) -> &str {
+    word.split_once('=').map_or(word, |(name, _)| name)
+}

@@ -1,0 +1,470 @@
+//! `sdp.toml`: where it is, whether it may be trusted, and what it says of whom.
+
+use std::env;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::entries::{self, Entry, Origin, Source, Word, lay};
+use super::tree::{self, Member, Place, Value};
+use crate::cli;
+use crate::failure::{Code, Failure, Result};
+use crate::git::Git;
+use crate::plan::{self, Warning};
+use crate::redact;
+use crate::release;
+use crate::shell::quoted;
+
+/// A file that is read to its end, so that it must have one.
+const LARGEST: u64 = 1024 * 1024;
+
+const NAME: &str = "sdp.toml";
+
+/// A configuration, every key of which is known and every value of which clap takes.
+#[derive(Debug)]
+pub struct File {
+    source: Source,
+    defaults: Vec<Entry>,
+    services: Vec<Service>,
+}
+
+/// A repository, or one of its environments.
+#[derive(Debug)]
+struct Service {
+    repository: String,
+    environment: Option<String>,
+    /// Of its table.
+    place: Option<Place>,
+    entries: Vec<Entry>,
+}
+
+impl File {
+    /// Reads the file that counts: the one that was asked for, else the first that there is in the
+    /// current directory, the user's and the host's. One in a checkout that is deployed never
+    /// does: whoever can push to it could mount the host.
+    ///
+    /// # Errors
+    /// `usage`, with file, line and column; those of the file system.
+    pub fn find(
+        asked: Option<&Path>,
+        deployed: &[PathBuf],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<File>> {
+        if let Some(path) = asked {
+            return match File::read(path, deployed, warnings)? {
+                Ok(file) => Ok(Some(file)),
+                Err(checkout) => Err(Failure::new(Code::Usage, pushed(path, &checkout))
+                    .hint("keep the host's configuration outside of what is deployed")),
+            };
+        }
+        for path in candidates() {
+            // A directory in its place is told as such.
+            if path.symlink_metadata().is_err() {
+                continue;
+            }
+            match File::read(&path, deployed, warnings)? {
+                Ok(file) => return Ok(Some(file)),
+                Err(checkout) => warnings.push(Warning {
+                    line: format!("{}, and does not count", pushed(&path, &checkout)),
+                    hint: "keep the host's configuration in /etc/sdp or ~/.config/sdp".to_owned(),
+                }),
+            }
+        }
+        Ok(None)
+    }
+
+    /// `Err`: it lies in this checkout, which is deployed.
+    fn read(
+        path: &Path,
+        deployed: &[PathBuf],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Result<File, PathBuf>> {
+        let io = |error| {
+            let what = format_args!("read `{}`", path.display());
+            Failure::io(Code::Usage, what, error).hint(format!("`ls -l {}`", quoted(path)))
+        };
+        let absolute = std::path::absolute(path).map_err(io)?;
+        if let Some(checkout) = checkout_around(&absolute, deployed) {
+            return Ok(Err(checkout));
+        }
+        let file = fs::File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        check_owner(path, &metadata)?;
+        let text = std::io::read_to_string(file.take(LARGEST + 1)).map_err(io)?;
+        if text.len() as u64 > LARGEST {
+            let message = format!("`{}` is larger than 1 MiB", path.display());
+            return Err(Failure::new(Code::Usage, message).hint("it is to be a file of settings"));
+        }
+        let folder = absolute.parent().unwrap_or(Path::new("/")).to_owned();
+        let name: Rc<str> = path.display().to_string().into();
+        let file = File::parse(&text, &Source::File { name, folder })?;
+        let own = file
+            .services
+            .iter()
+            .filter_map(|service| Some(file.target(service).ok()?.path));
+        let own: Vec<PathBuf> = own.collect();
+        if let Some(checkout) = checkout_around(&absolute, &own) {
+            return Ok(Err(checkout));
+        }
+        if metadata.mode() & 0o044 != 0 && file.holds_secrets() {
+            warnings.push(Warning {
+                line: format!(
+                    "`{}` holds secrets, and other users can read it",
+                    path.display()
+                ),
+                hint: format!(
+                    "`chmod 600 {}`; or keep them in an `env-file`",
+                    quoted(path)
+                ),
+            });
+        }
+        Ok(Ok(file))
+    }
+
+    fn parse(text: &str, source: &Source) -> Result<File> {
+        let document = tree::from_toml(text).map_err(|fault| {
+            let hint = "values are strings in quotes, numbers, true or false, and arrays of them";
+            source.failure(fault.place, &fault.message, hint)
+        })?;
+        let mut file = File {
+            defaults: Vec::new(),
+            services: Vec::new(),
+            source: source.clone(),
+        };
+        for member in &document {
+            match member.name.as_str() {
+                "defaults" => {
+                    file.defaults = source.entries(table(source, member)?)?;
+                    let mut own = file.defaults.iter();
+                    if let Some(entry) =
+                        own.find(|entry| matches!(entry.key.as_str(), "path" | "url"))
+                    {
+                        let message =
+                            format!("`{}` cannot be the same of all repositories", entry.key);
+                        let hint = "put it below `[repos.NAME]`";
+                        return Err(source.failure(place_of(entry), &message, hint));
+                    }
+                }
+                "repos" => {
+                    for member in table(source, member)? {
+                        file.add_repository(member)?;
+                    }
+                }
+                other => {
+                    let known = ["defaults", "repos"];
+                    let failure = source.unknown("table", other, member.place, known.into_iter());
+                    let is_key = cli::keys()
+                        .iter()
+                        .any(|key| entries::key_name(key) == other);
+                    return Err(if is_key {
+                        failure.hint("put it below `[defaults]` or `[repos.NAME]`")
+                    } else {
+                        failure
+                    });
+                }
+            }
+        }
+        file.check_services()?;
+        Ok(file)
+    }
+
+    fn add_repository(&mut self, member: &Member) -> Result<()> {
+        let source = &self.source;
+        let (environments, keys): (Vec<_>, Vec<_>) = table(source, member)?
+            .iter()
+            .cloned()
+            .partition(|member| member.name == "environments");
+        let mut services = vec![Service {
+            repository: name_of(source, member)?,
+            environment: None,
+            place: member.place,
+            entries: source.entries(&keys)?,
+        }];
+        for environment in environments.iter().map(|member| table(source, member)) {
+            for environment in environment? {
+                services.push(Service {
+                    repository: member.name.clone(),
+                    environment: Some(name_of(source, environment)?),
+                    place: environment.place,
+                    entries: source.entries(table(source, environment)?)?,
+                });
+            }
+        }
+        self.services.append(&mut services);
+        Ok(())
+    }
+
+    /// No two services share a name or a checkout: one would replace the other.
+    fn check_services(&self) -> Result<()> {
+        let mut known: Vec<cli::Place> = Vec::new();
+        for service in &self.services {
+            let Ok(target) = self.target(service) else {
+                continue;
+            };
+            let same_path = |other: &&cli::Place| {
+                other.path == target.path && other.is_fixed && target.is_fixed
+            };
+            let same_name = |other: &&cli::Place| other.name == target.name;
+            if let Some(other) = known.iter().find(same_name) {
+                let message = format!("there is another service called `{}`", other.name);
+                let hint = "an environment is called `REPOSITORY-ENVIRONMENT`; rename one of them";
+                return Err(self.source.failure(service.place, &message, hint));
+            }
+            if let Some(other) = known.iter().find(same_path) {
+                let path = target.path.display();
+                let message = format!(
+                    "`{}` and `{}` are both at `{path}`",
+                    other.name, target.name
+                );
+                let hint = "give each its own `path`, as a checkout is one service";
+                return Err(self.source.failure(service.place, &message, hint));
+            }
+            known.push(target);
+        }
+        Ok(())
+    }
+
+    /// What the file says of REPO, which need not be a name in it, and where that is then.
+    ///
+    /// # Errors
+    /// `usage`, for an environment that there is not.
+    pub fn select(
+        &self,
+        repo: &str,
+        environment: Option<&str>,
+    ) -> Result<(Vec<Entry>, Option<cli::Place>)> {
+        let mut entries = self.defaults.clone();
+        let is_repo = |service: &&Service| service.repository == repo;
+        let find = |environment: Option<&str>| {
+            let mut services = self.services.iter().filter(is_repo);
+            services.find(|service| service.environment.as_deref() == environment)
+        };
+        let Some(repository) = find(None) else {
+            return match environment {
+                None => Ok((entries, None)),
+                Some(_) => {
+                    let names = self
+                        .services
+                        .iter()
+                        .map(|service| service.repository.as_str());
+                    Err(self.source.unknown("repository", repo, None, names))
+                }
+            };
+        };
+        lay(&mut entries, repository.entries.clone());
+        let mut chosen = repository;
+        if let Some(environment) = environment {
+            let Some(found) = find(Some(environment)) else {
+                let of_repository = self.services.iter().filter(is_repo);
+                let names = of_repository.filter_map(|service| service.environment.as_deref());
+                return Err(self.source.unknown(
+                    "environment",
+                    environment,
+                    repository.place,
+                    names,
+                ));
+            };
+            // A checkout of its own, even where the repository says where its one is.
+            entries.retain(|entry| entry.key != "path");
+            lay(&mut entries, found.entries.clone());
+            chosen = found;
+        }
+        let target = self.target(chosen)?;
+        if target.is_fixed && !entries.iter().any(|entry| entry.key == "path") {
+            entries.push(self.derived("path", &target.path, chosen.place));
+        }
+        if environment.is_some() && !entries.iter().any(|entry| entry.key == "url") {
+            let of_repository = self.target(repository)?.path;
+            let origin = (!Git::exists(&target.path))
+                .then(|| Git::open(&of_repository).ok()?.origin())
+                .flatten();
+            if let Some(url) = origin {
+                entries.push(Entry {
+                    words: vec![Word {
+                        text: url,
+                        origin: Origin::Checkout(of_repository),
+                    }],
+                    ..self.derived("url", Path::new(""), None)
+                });
+            }
+        }
+        Ok((entries, Some(target)))
+    }
+
+    /// What follows from a table without standing there.
+    fn derived(&self, key: &str, path: &Path, place: Option<Place>) -> Entry {
+        let name = match &self.source {
+            Source::File { name, .. } => Rc::clone(name),
+            Source::Request => Rc::from(""),
+        };
+        let place = place.unwrap_or(Place { line: 1, column: 1 });
+        Entry {
+            key: key.to_owned(),
+            id: key.to_owned(),
+            words: vec![Word {
+                text: path.to_string_lossy().into_owned(),
+                origin: Origin::File { name, place },
+            }],
+            from_request: false,
+        }
+    }
+
+    /// Where a service is. An environment has its checkout beside the repository's.
+    fn target(&self, service: &Service) -> Result<cli::Place> {
+        let said = |entries: &[Entry], key: &str| {
+            let entry = entries.iter().find(|entry| entry.key == key)?;
+            Some(entry.words.first()?.text.clone())
+        };
+        let repository = self
+            .services
+            .iter()
+            .find(|other| other.repository == service.repository && other.environment.is_none());
+        let repository = repository.map_or(&[][..], |repository| &repository.entries);
+        let name = match &service.environment {
+            Some(environment) => format!("{}-{environment}", service.repository),
+            None => service.repository.clone(),
+        };
+        let own = said(&service.entries, "path");
+        let has_url = said(&service.entries, "url")
+            .or_else(|| said(repository, "url"))
+            .is_some();
+        let is_fixed = own.is_some() || has_url || said(repository, "path").is_some();
+        let path = match (own, said(repository, "path"), &service.environment) {
+            (Some(path), ..) => PathBuf::from(path),
+            (None, Some(path), Some(environment)) => {
+                let path = path.trim_end_matches('/');
+                format!("{path}-{environment}").into()
+            }
+            _ if has_url => plan::home()?.join(&name),
+            _ => env::var_os("SDP_ROOT")
+                .map_or_else(PathBuf::new, PathBuf::from)
+                .join(&name),
+        };
+        let path = std::path::absolute(&path).and_then(|path| plan::resolve_links(&path));
+        let path = path.map_err(|error| {
+            Failure::io(
+                Code::Usage,
+                format_args!("find the checkout of `{name}`"),
+                error,
+            )
+        })?;
+        Ok(cli::Place {
+            name,
+            path,
+            is_fixed,
+        })
+    }
+
+    fn holds_secrets(&self) -> bool {
+        let services = self.services.iter().flat_map(|service| &service.entries);
+        self.defaults.iter().chain(services).any(|entry| {
+            entry
+                .words
+                .iter()
+                .any(|word| match word.text.split_once('=') {
+                    Some((name, value)) if matches!(entry.key.as_str(), "env" | "build-env") => {
+                        !value.is_empty() && redact::speaks_of_secrets(name)
+                    }
+                    _ => entry.key == "url" && redact::url(&word.text) != word.text,
+                })
+        })
+    }
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let below = |variable: &str, rest: &str| {
+        let base = env::var_os(variable).filter(|value| !value.is_empty())?;
+        Some(Path::new(&base).join(rest).join("sdp").join(NAME))
+    };
+    let of_user = below("XDG_CONFIG_HOME", "").or_else(|| below("HOME", ".config"));
+    let here = std::iter::once(PathBuf::from(NAME));
+    here.chain(of_user)
+        .chain([Path::new("/etc/sdp").join(NAME)])
+        .collect()
+}
+
+fn pushed(path: &Path, checkout: &Path) -> String {
+    format!(
+        "`{}` lies in the checkout `{}`, which is deployed: whoever pushes there could change it",
+        path.display(),
+        checkout.display()
+    )
+}
+
+/// The checkout that the file lies in, if that is one of these or one that has been deployed, or
+/// belongs to a work tree of the same repository.
+fn checkout_around(path: &Path, deployed: &[PathBuf]) -> Option<PathBuf> {
+    let resolved = path.canonicalize().ok();
+    let around = [Some(path), resolved.as_deref()].into_iter().flatten();
+    let mut around = around.flat_map(|path| path.ancestors().skip(1));
+    let is_deployed = |folder: &Path| {
+        let canonical = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        deployed.contains(&canonical) || canonical.join(release::DIRECTORY).join("lock").exists()
+    };
+    around.find_map(|folder| {
+        let main = main_work_tree(folder);
+        let mut trees = std::iter::once(folder).chain(main.as_deref());
+        trees.find(|tree| is_deployed(tree)).map(Path::to_owned)
+    })
+}
+
+/// The work tree that a linked one belongs to, whose `.git` is a file:
+/// <https://git-scm.com/docs/gitrepository-layout>.
+fn main_work_tree(folder: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(folder.join(".git")).ok()?;
+    let git = folder.join(text.strip_prefix("gitdir:")?.trim());
+    let common = git
+        .parent()
+        .filter(|folder| folder.ends_with("worktrees"))?;
+    Some(common.parent()?.parent()?.to_owned())
+}
+
+/// As ssh has it of its own: what somebody else can write is theirs.
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    let us = rustix::process::getuid().as_raw();
+    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+    // A group of the user's own has the same number, and nobody else in it.
+    let others = if group == owner { 0o002 } else { 0o022 };
+    let (message, hint) = if ![0, us].contains(&owner) {
+        let message = format!("`{}` belongs to user {owner}", path.display());
+        (
+            message,
+            format!("`sudo chown {us} {}`, once you have read it", quoted(path)),
+        )
+    } else if mode & others != 0 {
+        let message = format!("`{}` can be changed by other users", path.display());
+        (message, format!("`chmod go-w {}`", quoted(path)))
+    } else {
+        return Ok(());
+    };
+    let message = format!("{message}, who could mount the host with it");
+    Err(Failure::new(Code::Usage, message).hint(hint))
+}
+
+fn table<'a>(source: &Source, member: &'a Member) -> Result<&'a [Member]> {
+    match &member.node.value {
+        Value::Table(members) => Ok(members),
+        other => {
+            let message = format!("`{}` is to be a table, not {}", member.name, other.kind());
+            Err(source.failure(member.node.place, &message, "`[repos.NAME]` begins one"))
+        }
+    }
+}
+
+/// A name that containers and checkouts can bear.
+fn name_of(source: &Source, member: &Member) -> Result<String> {
+    plan::checked_name("NAME", &member.name).map_err(|failure| {
+        let message = "this name is of no use to a container";
+        source.failure(member.place, message, failure.hint.unwrap_or_default())
+    })?;
+    Ok(member.name.clone())
+}
+
+fn place_of(entry: &Entry) -> Option<Place> {
+    match &entry.words.first()?.origin {
+        Origin::File { place, .. } => Some(*place),
+        _ => None,
+    }
+}

@@ -1,0 +1,64 @@
+//! `--env-command`: variables from a program that keeps secrets.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::arguments::usage;
+use super::env_file;
+use crate::child;
+use crate::event::Stream;
+use crate::failure::{Code, Result};
+use crate::interrupt::Interrupt;
+use crate::redact::Redactor;
+
+/// How long it may take; one that asks somebody would take for ever.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How much of what it says on standard error is told.
+const LAST_LINES: usize = 20;
+
+/// Runs a shell command that ends with sdp and has no terminal, and reads what it prints as an env
+/// file. Nothing of that is written anywhere.
+///
+/// # Errors
+/// `usage`, with what the command said on standard error; the interruption.
+pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(String, String)>> {
+    let mut shell = child::without_terminal("sh");
+    shell.arg("-c").arg(command);
+    let mut printed = String::new();
+    let mut said = VecDeque::new();
+    let ran = child::run(shell, Code::Usage, interrupt, |stream, line| match stream {
+        Stream::Stdout => printed.extend([line.as_str(), "\n"]),
+        Stream::Stderr => {
+            said.push_back(line);
+            if said.len() > LAST_LINES {
+                said.pop_front();
+            }
+        }
+    });
+    let ended = tokio::time::timeout(PATIENCE, ran).await;
+    let failed = |message: String, hint: &str, said: VecDeque<String>| {
+        // What it has printed so far may come again in what it says.
+        let printed = printed.lines().filter_map(|line| line.split_once('='));
+        let redactor = Redactor::new(printed);
+        let mut said: Vec<String> = said.into();
+        redactor.scrub_lines(&mut said);
+        Err(usage(message, hint).detail(said))
+    };
+    match ended {
+        Ok(Ok(status)) if status.success() => {
+            env_file::parse(&printed, "the output of `--env-command`")
+        }
+        Ok(Ok(status)) => failed(
+            format!("the command of `--env-command` ended with {status}"),
+            "run it by itself; it is to print NAME=VALUE lines and end with 0",
+            said,
+        ),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => failed(
+            format!("the command of `--env-command` has not ended after {PATIENCE:?}"),
+            "run it by itself; it must not ask, as there is no terminal to answer at",
+            said,
+        ),
+    }
+}
