@@ -117,6 +117,9 @@ impl Config {
                 from_request: true,
             });
         }
+        if self.entries.is_empty() && self.place.is_none() && self.login.is_none() {
+            return Ok(cli);
+        }
         self.parse(&self.entries).map(|(cli, _)| cli)
     }
 
