@@ -7,7 +7,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, getpid, getppid, kill_process_group, set_parent_process_death_signal, setsid,
+    Pid, Signal, getpid, getppid, kill_process, kill_process_group,
+    set_parent_process_death_signal, setsid,
 };
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
 use tokio::process::{Child, Command};
@@ -200,6 +201,8 @@ impl Group {
     async fn end(mut self) {
         if let Some(id) = self.id() {
             kill_process_group(id, Signal::TERM).ok();
+            // One that is to begin a session may not have come that far.
+            kill_process(id, Signal::TERM).ok();
             let asked = Instant::now();
             self.leader.wait().await.ok();
             while lives(id) && asked.elapsed() < PATIENCE {

@@ -26,7 +26,7 @@ use crate::cli::{self, Cli, Command, Given, Login};
 use crate::event::{Emitter, Setting};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Plan, Repository, Warning, resolve_links};
+use crate::plan::{Plan, Repository, Warning, checked_name, resolve_links};
 use crate::redact;
 
 /// A command line and what belongs to it.
@@ -72,7 +72,7 @@ impl Config {
             let is_there = of_command.ids().any(|known| known == id);
             is_there && of_command.value_source(id) == Some(ValueSource::CommandLine)
         };
-        let mut request = self.request(&cli, interrupt).await?;
+        let mut request = self.request(&cli, is_flag("id"), interrupt).await?;
         if is_flag("repo") {
             request.repository = None;
         }
@@ -82,10 +82,12 @@ impl Config {
         if !is_flag("git_token_file") {
             self.login = request.login.take();
         }
-        let environment = request.environment.or(cli.global.environment.clone());
         let mut cli = cli;
         let repo = cli.command.repo_mut().map(|repo| repo.word.clone());
         let repo = request.repository.clone().or(repo);
+        let environment = request.environment.or(cli.global.environment.clone());
+        // A variable may tell of one where everything is asked about.
+        let environment = environment.filter(|_| repo.is_some());
 
         let deployed = deployed(&cli, repo.as_deref(), &request.entries);
         let file = File::find(cli.global.config.as_deref(), &deployed, &mut self.warnings)?;
@@ -115,10 +117,18 @@ impl Config {
                 from_request: true,
             });
         }
+        if self.entries.is_empty() && self.place.is_none() && self.login.is_none() {
+            return Ok(cli);
+        }
         self.parse(&self.entries).map(|(cli, _)| cli)
     }
 
-    async fn request(&mut self, cli: &Cli, interrupt: &Interrupt) -> Result<request::Request> {
+    async fn request(
+        &mut self,
+        cli: &Cli,
+        has_id: bool,
+        interrupt: &Interrupt,
+    ) -> Result<request::Request> {
         let (Command::Deploy(flags) | Command::Config(flags)) = &cli.command else {
             return Ok(request::Request::default());
         };
@@ -130,11 +140,9 @@ impl Config {
         let read = async { read.await.map_err(anyhow::Error::from)? };
         let members = interrupt.or(read).await?;
         self.secrets = request::secrets(&members);
-        self.id = flags
-            .release
-            .id
-            .clone()
-            .or(request::id(&members).map(str::to_owned));
+        let id = request::id(&members).filter(|_| !has_id);
+        let id = id.or(flags.release.id.as_deref()).map(str::to_owned);
+        self.id = id.filter(|id| checked_name("--id", id).is_ok());
         request::request(members)
     }
 
@@ -190,30 +198,42 @@ impl Config {
         Ok(plan)
     }
 
-    /// Puts the place before a failure's message: that of the word without which it is not met.
+    /// Puts the place before a failure's message: that of the word without which there is no failure,
+    /// or at least another one.
     fn blame(&self, failure: Failure, deploy: &cli::Deploy) -> Failure {
+        let mut suspect = None;
         for (at, entry) in self.entries.iter().enumerate() {
-            for (number, word) in entry.words.iter().enumerate() {
-                let mut without = self.entries.clone();
-                without[at].words.remove(number);
-                let Ok((cli, _)) = self.parse(&without) else {
-                    continue;
-                };
-                let Some(mut other) = cli.command.into_deploy() else {
-                    continue;
-                };
-                let commanded = &deploy.container.commanded;
-                other.container.commanded.clone_from(commanded);
-                let same = match Plan::new(&other) {
-                    Ok(_) => false,
-                    Err(other) => other.message == failure.message,
-                };
-                if !same {
-                    return told_at(failure, entry, word);
+            // Without a repository there is always another failure.
+            let words = entry.words.iter().filter(|_| entry.id != "repo");
+            for (number, word) in words.enumerate() {
+                match self.plan_without(at, number, deploy) {
+                    Some(Ok(_)) => return told_at(failure, entry, word),
+                    Some(Err(other)) if other.message != failure.message => {
+                        suspect.get_or_insert((entry, word));
+                    }
+                    _ => {}
                 }
             }
         }
-        failure
+        match suspect {
+            Some((entry, word)) => told_at(failure, entry, word),
+            None => failure,
+        }
+    }
+
+    fn plan_without(
+        &self,
+        entry: usize,
+        word: usize,
+        deploy: &cli::Deploy,
+    ) -> Option<Result<Plan>> {
+        let mut entries = self.entries.clone();
+        entries[entry].words.remove(word);
+        let (cli, _) = self.parse(&entries).ok()?;
+        let mut other = cli.command.into_deploy()?;
+        let commanded = &deploy.container.commanded;
+        other.container.commanded.clone_from(commanded);
+        Some(Plan::new(&other))
     }
 
     /// The flags of a deployment with their values and where these come from; secrets are left out.

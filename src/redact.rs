@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex_lite::Regex;
@@ -25,6 +25,10 @@ const SHORTEST_NAMED: usize = 3;
 /// A shorter piece of base64 may stand in any text by chance. A value of [`SHORTEST`] bytes has this
 /// many characters at least that do not depend on its neighbours.
 const SHORTEST_BASE64: usize = 7;
+
+/// What secrets with more bytes than this in all are looked for with is built in seconds if it is to
+/// be the fastest kind.
+const LARGE: usize = 8 * 1024;
 
 /// Tools break the encoded form of longer values into lines.
 const LONGEST_ENCODED: usize = 512;
@@ -102,8 +106,10 @@ impl Redactor {
         forms.dedup();
         let known = (!forms.is_empty())
             .then(|| {
+                let size: usize = forms.iter().map(String::len).sum();
                 AhoCorasick::builder()
                     .match_kind(MatchKind::LeftmostLongest)
+                    .kind((size > LARGE).then_some(AhoCorasickKind::ContiguousNFA))
                     .build(forms)
                     .ok()
             })

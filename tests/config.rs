@@ -167,106 +167,119 @@ fn a_flag_beats_a_variable_beats_the_file() {
     assert!(table.contains("variable SDP_SETTLE"), "{table}");
 }
 
+/// A file, where the mistake in it is and what is said of it, and what is told beside that.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("[defaults]\nimage = \n", "2:9: ", "string"),
+    (
+        "[defaults]\nimage = \"hunter2\"\nimage = \"hunter2\"\n",
+        "3:1: ",
+        "",
+    ),
+    (
+        "[repos.shop]\nimagee = \"hunter2\"\n",
+        "2:1: there is no key `imagee`",
+        "`image`",
+    ),
+    ("[repo.shop]\n", "1:2: there is no table `repo`", "`repos`"),
+    (
+        "image = \"hunter2\"\n",
+        "1:1: there is no table `image`",
+        "[defaults]",
+    ),
+    (
+        "[repos.shop]\nport = \"hunter2\"\n",
+        "2:8: `port` does not take",
+        "8080",
+    ),
+    (
+        "[repos.shop]\nport = 70000\n",
+        "2:8: `port` does not take",
+        "8080",
+    ),
+    (
+        "[repos.shop]\nforce = \"yes\"\n",
+        "2:9: `force` is to be true or false",
+        "",
+    ),
+    (
+        "[repos.shop]\npublish = [\"1:1\", [\"hunter2\"]]\n",
+        "2:19: `publish` is to be",
+        "",
+    ),
+    (
+        "[repos.shop]\npull = \"alwais\"\n",
+        "2:8: `pull` is to be one of",
+        "`always`",
+    ),
+    (
+        "[repos.shop]\nenv = { A = [\"hunter2\"] }\n",
+        "2:13: `env` is to be",
+        "",
+    ),
+    (
+        "[repos.shop]\nid = \"a\"\n",
+        "2:1: `id` means nothing here",
+        "`--id`",
+    ),
+    (
+        "[repos.shop]\ndry-run = true\n",
+        "2:1: `dry-run` means nothing",
+        "",
+    ),
+    (
+        "[defaults]\npath = \"/srv\"\n",
+        "2:8: `path` cannot be",
+        "[repos.NAME]",
+    ),
+    ("[repos.\"a/b\"]\n", "1:8: this name", "letters"),
+    (
+        "[repos.shop]\npath = \"/a\"\n[repos.other]\npath = \"/a/\"\n",
+        "3:8: `shop` and `other`",
+        "",
+    ),
+    (
+        "[repos.shop.environments.b]\n[repos.shop-b]\n",
+        "2:8: there is another service",
+        "",
+    ),
+    // What only a plan tells is found, too.
+    (
+        "[repos.shop]\npublish = [\"1:1\", \"x:1\"]\n",
+        "2:19: `x:1` is no port",
+        "",
+    ),
+    (
+        "[defaults]\nsettle = \"5\"\n",
+        "2:10: `--settle 5` is no duration",
+        "30s",
+    ),
+    (
+        "[repos.shop]\nenv-file = \"none.env\"\n",
+        "2:12: ",
+        "none.env",
+    ),
+    (
+        "[repos.shop]\nbranch = \"a\"\ntag = \"b\"\n",
+        "2:10: a branch, a tag",
+        "",
+    ),
+    (
+        "[repos.shop]\nsecret = [\"a-b=/hunter2\"]\n",
+        "2:11: `--secret` takes a name",
+        "TOKEN",
+    ),
+    (
+        "[repos.shop]\nsecret = [\"A=.\"]\n",
+        "2:11: ",
+        "a file of up to",
+    ),
+];
+
 #[test]
 fn mistakes_are_told_with_their_place() {
     let host = Host::new();
     let file = host.path("sdp.toml").display().to_string();
-    for (text, place, told) in [
-        ("[defaults]\nimage = \n", "2:9: ", "string"),
-        (
-            "[defaults]\nimage = \"hunter2\"\nimage = \"hunter2\"\n",
-            "3:1: ",
-            "",
-        ),
-        (
-            "[repos.shop]\nimagee = \"hunter2\"\n",
-            "2:1: there is no key `imagee`",
-            "`image`",
-        ),
-        ("[repo.shop]\n", "1:2: there is no table `repo`", "`repos`"),
-        (
-            "image = \"hunter2\"\n",
-            "1:1: there is no table `image`",
-            "[defaults]",
-        ),
-        (
-            "[repos.shop]\nport = \"hunter2\"\n",
-            "2:8: `port` does not take",
-            "8080",
-        ),
-        (
-            "[repos.shop]\nport = 70000\n",
-            "2:8: `port` does not take",
-            "8080",
-        ),
-        (
-            "[repos.shop]\nforce = \"yes\"\n",
-            "2:9: `force` is to be true or false",
-            "",
-        ),
-        (
-            "[repos.shop]\npublish = [\"1:1\", [\"hunter2\"]]\n",
-            "2:19: `publish` is to be",
-            "",
-        ),
-        (
-            "[repos.shop]\npull = \"alwais\"\n",
-            "2:8: `pull` is to be one of",
-            "`always`",
-        ),
-        (
-            "[repos.shop]\nenv = { A = [\"hunter2\"] }\n",
-            "2:13: `env` is to be",
-            "",
-        ),
-        (
-            "[repos.shop]\nid = \"a\"\n",
-            "2:1: `id` means nothing here",
-            "`--id`",
-        ),
-        (
-            "[repos.shop]\ndry-run = true\n",
-            "2:1: `dry-run` means nothing",
-            "",
-        ),
-        (
-            "[defaults]\npath = \"/srv\"\n",
-            "2:8: `path` cannot be",
-            "[repos.NAME]",
-        ),
-        ("[repos.\"a/b\"]\n", "1:8: this name", "letters"),
-        (
-            "[repos.shop]\npath = \"/a\"\n[repos.other]\npath = \"/a/\"\n",
-            "3:8: `shop` and `other`",
-            "",
-        ),
-        (
-            "[repos.shop.environments.b]\n[repos.shop-b]\n",
-            "2:8: there is another service",
-            "",
-        ),
-        // What only a plan tells is found, too.
-        (
-            "[repos.shop]\npublish = [\"1:1\", \"x:1\"]\n",
-            "2:19: `x:1` is no port",
-            "",
-        ),
-        (
-            "[defaults]\nsettle = \"5\"\n",
-            "2:10: `--settle 5` is no duration",
-            "30s",
-        ),
-        (
-            "[repos.shop]\nenv-file = \"none.env\"\n",
-            "2:12: ",
-            "none.env",
-        ),
-        (
-            "[repos.shop]\nbranch = \"a\"\ntag = \"b\"\n",
-            "2:10: a branch, a tag",
-            "",
-        ),
-    ] {
+    for (text, place, told) in MISTAKES {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         let run = host
@@ -468,8 +481,13 @@ fn secrets_of_a_command() {
     // There is no terminal to ask at, though sdp has one.
     let asks = deploy("echo asked >/dev/tty; echo A=1; exit 4");
     let mut terminal = crate::support::Terminal::run(120, asks);
-    assert_eq!(terminal.code(), Some(2), "{}", terminal.screen());
     terminal.shows("/dev/tty");
+    assert_eq!(terminal.code(), Some(2), "{}", terminal.screen());
+    assert!(
+        !terminal.screen().contains("asked"),
+        "{}",
+        terminal.screen()
+    );
 
     let live = deploy("sleep 86399").spawn();
     let sleeps = || {

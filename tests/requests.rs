@@ -31,12 +31,12 @@ fn a_request_is_a_whole_deployment() {
         .with_input(&request.to_string())
         .spawn();
     live.wait_for("the build", |event| event.starts("go build"));
-    let line = live.command_line();
+    let words = live.command_line();
     let run = live.finish().deployed(FIRST);
 
     assert!(
-        !line.contains("hunter2") && !line.contains("t0ken"),
-        "{line}"
+        !words.contains("hunter2") && !words.contains("t0ken"),
+        "{words}"
     );
     assert!(!run.story().contains("hunter2") && !run.story().contains("t0ken"));
     assert!(

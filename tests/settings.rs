@@ -82,9 +82,10 @@ fn deploy(host: &Host, way: Way, rows: &[&Row], more: &[&str]) -> Sdp {
     let sdp = host.sdp(&["deploy", name]).args(more);
     // What the host sets for other tests would beat a file.
     let sdp = sdp.env("SDP_IMAGE", "").env("SDP_SETTLE", "");
-    let sdp = match rows.iter().any(|row| row.key == "host") {
-        true => sdp.env("DOCKER_HOST", ""),
-        false => sdp,
+    let sdp = if rows.iter().any(|row| row.key == "host") {
+        sdp.env("DOCKER_HOST", "")
+    } else {
+        sdp
     };
     match way {
         Way::Flags => {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use clap::{Arg, ArgAction, ValueHint};
 
+use super::request;
 use super::tree::{Member, Node, Place, Value};
 use crate::cli;
 use crate::failure::{Code, Failure, Result};
@@ -124,7 +125,11 @@ impl Source {
             return Err(self.failure(member.place, &message, *reason));
         }
         let Some(key) = keys.iter().find(|key| key_name(key) == name) else {
-            let known = keys.iter().map(key_name);
+            let others: &[&str] = match self {
+                Source::Request => &request::KEYS,
+                Source::File { .. } => &[],
+            };
+            let known = keys.iter().map(key_name).chain(others.iter().copied());
             return Err(self.unknown("key", &name, member.place, known));
         };
         let words = self.words(key, &name, &member.node)?;

@@ -14,7 +14,12 @@ use crate::shell::quoted;
 /// Nobody writes more settings by hand, and no program should.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What a request says beside flags.
+const NULL: Value = Value::Other(tree::NOTHING);
+
+/// The keys of a request beside flags.
+pub const KEYS: [&str; 3] = ["repository", "environment", "creds"];
+
+/// What a request says.
 #[derive(Debug, Default)]
 pub struct Request {
     pub entries: Vec<Entry>,
@@ -111,6 +116,8 @@ pub fn request(members: Vec<Member>) -> Result<Request> {
     let mut flags = Vec::new();
     for member in members {
         match member.name.as_str() {
+            // As programs write what they do not have.
+            _ if member.node.value == NULL => {}
             "repository" => request.repository = Some(text(&member)?),
             "environment" => request.environment = Some(text(&member)?),
             "creds" => request.login = Some(login(&member)?),
@@ -198,7 +205,8 @@ mod tests {
                 r#"{"env_file": "hunter2", "env-file": "hunter2"}"#,
                 "`env-file`",
             ),
-            (r#"{"imagee": "hunter2"}"#, "`imagee`"),
+            (r#"{"imagee": "hunter2"}"#, "`image`"),
+            (r#"{"repo": "hunter2"}"#, "`repository`"),
             (r#"{"config": "hunter2"}"#, "`config`"),
         ] {
             let members = tree::from_json(json.as_bytes()).unwrap();
@@ -207,5 +215,18 @@ mod tests {
             assert!(said.contains(named), "{json}: {said}");
             assert!(!said.contains("hunter2"), "{json}: {said}");
         }
+    }
+
+    #[test]
+    fn null_is_as_if_it_were_not_there() {
+        let json = r#"{"repository": "shop", "branch": null, "creds": null, "tag": "v1"}"#;
+        let request = request(tree::from_json(json.as_bytes()).unwrap()).unwrap();
+        let keys: Vec<&str> = request
+            .entries
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .collect();
+        assert_eq!(keys, ["tag"]);
+        assert!(request.login.is_none());
     }
 }

@@ -43,6 +43,9 @@ pub enum Value {
     Other(&'static str),
 }
 
+/// JSON's `null`.
+pub const NOTHING: &str = "nothing";
+
 /// A name in a table, and its value.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -216,7 +219,7 @@ impl<'de> Visitor<'de> for Values {
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Other("nothing"))
+        Ok(Value::Other(NOTHING))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {

@@ -14,6 +14,9 @@ use crate::redact::Redactor;
 /// How long it may take; one that asks somebody would take for ever.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Nobody has more variables, in bytes.
+const LARGEST: usize = 1024 * 1024;
+
 /// How much of what it says on standard error is told.
 const LAST_LINES: usize = 20;
 
@@ -28,6 +31,7 @@ pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(S
     let mut printed = String::new();
     let mut said = VecDeque::new();
     let ran = child::run(shell, Code::Usage, interrupt, |stream, line| match stream {
+        Stream::Stdout if printed.len() > LARGEST => {}
         Stream::Stdout => printed.extend([line.as_str(), "\n"]),
         Stream::Stderr => {
             said.push_back(line);
@@ -46,6 +50,11 @@ pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(S
         Err(usage(message, hint).detail(said))
     };
     match ended {
+        Ok(Ok(_)) if printed.len() > LARGEST => failed(
+            "the command of `--env-command` prints more than 1 MiB".to_owned(),
+            "run it by itself; it is to print NAME=VALUE lines",
+            said,
+        ),
         Ok(Ok(status)) if status.success() => {
             env_file::parse(&printed, "the output of `--env-command`")
         }

@@ -35,6 +35,9 @@ pub(super) fn variables(container: &cli::Container) -> Result<Vec<(String, Strin
     Ok(variables)
 }
 
+/// What is looked for in every event, in bytes.
+const LARGEST_SECRET: u64 = 1024 * 1024;
+
 /// A file of the host that the container sees below /run/secrets, where `NAME_FILE` tells of it.
 #[derive(Clone, Debug)]
 pub struct Secret {
@@ -60,7 +63,13 @@ impl Secret {
                 "`--secret TOKEN=/etc/shop/token`",
             ));
         }
-        let read = fs::canonicalize(file).and_then(|path| Ok((fs::read(&path)?, path)));
+        let read = fs::canonicalize(file).and_then(|path| {
+            let found = fs::metadata(&path)?;
+            if !found.is_file() || found.len() > LARGEST_SECRET {
+                return Err(std::io::Error::other("it is to be a file of up to 1 MiB"));
+            }
+            Ok((fs::read(&path)?, path))
+        });
         let (content, file) = read.map_err(|error| {
             Failure::io(Code::Usage, format_args!("read `{file}`"), error).hint(format!(
                 "`ls -l {}`; --secret {name}=FILE names a file with a secret in it",
