@@ -129,7 +129,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__deploy)
-            opts="-b -e -p -v -f -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --include --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --follow --redact-logs --raw --json --quiet --verbose --color --host --help"
+            opts="-b -e -p -v -f -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --follow --redact-logs --raw --json --quiet --verbose --color --host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,6 +292,34 @@ _sdp() {
                     return 0
                     ;;
                 --include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ulimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -73,6 +73,13 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l stop-timeout -d 'How 
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l memory -d 'How much memory it may take, such as 256m' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cpus -d 'How many processors it may keep busy, such as 1.5' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pids -d 'How many processes and threads it may have [with --hardened: 512]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ulimit -d 'A limit of the kernel\'s, such as nofile=1024:2048' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l restart -d 'When the engine starts it again: no, always, on-failure[:N] or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
@@ -86,6 +93,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The eng
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l hardened -d 'Take what a server seldom needs: a read-only root, no capabilities, not root, 512 processes'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'

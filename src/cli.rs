@@ -14,7 +14,7 @@ use clap::{
 };
 use clap_complete::Shell;
 
-pub use deploy::{Deploy, Mount, Pull, Source};
+pub use deploy::{Deploy, Limits, Mount, Pull, Source};
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
 /// no Dockerfile.

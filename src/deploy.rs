@@ -141,6 +141,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         pulled: &pulled,
         binary: &binary,
         toolchain: &toolchain,
+        platform: &platform,
     };
     let ending = replace(run, plan, engine, &store, made, image, formers).await;
     // A container that could not be removed still needs it.
@@ -218,6 +219,7 @@ struct Made<'a> {
     pulled: &'a Pulled,
     binary: &'a Binary,
     toolchain: &'a Toolchain,
+    platform: &'a Platform,
 }
 
 /// From the built program to the proven container.
@@ -242,7 +244,8 @@ async fn replace(
                 commit: &pulled.commit,
             };
             let settings = settings(plan, made.toolchain, &image);
-            let spec = start::prepare(plan, store, origin, made.binary, &image, settings)?;
+            let (binary, platform) = (made.binary, made.platform);
+            let spec = start::prepare(plan, store, origin, binary, &image, platform, settings)?;
             let canary = canary(engine, plan, &spec, &formers).await?;
             let incoming = Incoming::New(Box::new(spec));
             let handover =

@@ -22,6 +22,7 @@ mod hostile;
 mod kill;
 mod killed;
 mod lfs;
+mod limits;
 mod logs;
 mod logs_follow;
 mod manage;

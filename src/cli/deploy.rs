@@ -40,6 +40,8 @@ pub struct Deploy {
     #[command(flatten)]
     pub container: Container,
     #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
     pub release: Release,
 
     /// Follow the program's output after the deployment, until Ctrl-C
@@ -213,6 +215,47 @@ pub enum Mount {
     Release,
     /// The checkout itself, writable
     Checkout,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Take what a server seldom needs: a read-only root, no capabilities, not root, 512 processes
+    #[arg(long, env = "SDP_HARDENED", value_parser = FalseyValueParser::new())]
+    pub hardened: bool,
+
+    /// Who the program runs as [default: the image's user; with --hardened 65534:65534]
+    #[arg(long, env = "SDP_USER", value_name = "UID[:GID]|NAME")]
+    pub user: Option<String>,
+
+    /// How much memory it may take, such as 256m
+    #[arg(long, env = "SDP_MEMORY", value_name = "BYTES")]
+    pub memory: Option<String>,
+
+    /// How many processors it may keep busy, such as 1.5
+    #[arg(long, env = "SDP_CPUS", value_name = "NUMBER")]
+    pub cpus: Option<String>,
+
+    /// How many processes and threads it may have [with --hardened: 512]
+    #[arg(long, env = "SDP_PIDS", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pids: Option<u32>,
+
+    /// A limit of the kernel's, such as nofile=1024:2048
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub ulimit: Vec<String>,
+
+    /// An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub log_opt: Vec<String>,
+
+    /// When the engine starts it again: no, always, on-failure[:N] or unless-stopped
+    #[arg(
+        long,
+        env = "SDP_RESTART",
+        default_value = "unless-stopped",
+        value_name = "POLICY"
+    )]
+    pub restart: String,
 }
 
 #[derive(Debug, Args)]

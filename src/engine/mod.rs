@@ -10,6 +10,7 @@ mod identity;
 mod images;
 mod lines;
 mod logs;
+mod platform;
 mod spec;
 mod watch;
 
@@ -22,7 +23,8 @@ pub use containers::{Binding, Container, Details, shared_host_port};
 pub use identity::Identity;
 pub use images::{Image, missing_image};
 pub use logs::{LogQuery, LogReader};
-pub use spec::Spec;
+pub use platform::Platform;
+pub use spec::{NO_NEW_PRIVILEGES, Spec};
 pub use watch::{Exit, Watch};
 
 use crate::failure::{Code, Failure, Result};
@@ -38,13 +40,6 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Engine {
     docker: Docker,
     endpoint: String,
-}
-
-/// What the engine runs on, in Go's terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
-    pub os: String,
-    pub arch: String,
 }
 
 impl Engine {
@@ -68,22 +63,6 @@ impl Engine {
         Ok(Engine {
             docker: docker.with_timeout(PATIENCE),
             endpoint: endpoint.to_owned(),
-        })
-    }
-
-    /// Asks what the engine runs on; the cheapest proof that it answers.
-    ///
-    /// # Errors
-    /// `engine_unreachable`, `engine_denied`, `engine_error`.
-    pub async fn platform(&self) -> Result<Platform> {
-        let version = self
-            .docker
-            .version()
-            .await
-            .map_err(|error| self.failure("ask the engine for its version", error))?;
-        Ok(Platform {
-            os: version.os.unwrap_or_else(|| "linux".to_owned()),
-            arch: version.arch.unwrap_or_else(|| "amd64".to_owned()),
         })
     }
 

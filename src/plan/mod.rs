@@ -1,6 +1,7 @@
 //! Flags and variables become a validated plan. Nothing is touched here; files are only read.
 
 mod arguments;
+mod limits;
 mod secrets;
 mod stamp;
 
@@ -21,6 +22,7 @@ pub use crate::cli::{Mount, Pull};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Login, Revision};
+pub use limits::{Limits, Restart};
 pub use stamp::Stamp;
 
 /// Everything that a deployment is to do.
@@ -110,6 +112,7 @@ pub struct Container {
     pub mount: Mount,
     /// Untracked files that the release takes along, as patterns relative to the checkout.
     pub include: Vec<String>,
+    pub limits: Limits,
 }
 
 /// What proves a release.
@@ -171,6 +174,7 @@ impl Plan {
         let release = &deploy.release;
         let (repository, login) =
             Repository::with_login(&deploy.repo, source.path.as_deref(), source.url.as_deref())?;
+        let volumes = each(&container.volume, Volume::parse)?;
         let plan = Plan {
             id: match &release.id {
                 Some(id) => checked_name("--id", id)?,
@@ -202,7 +206,8 @@ impl Plan {
                 pull: container.pull,
                 env: variables(&container.env, &container.env_file)?,
                 publish: each(&container.publish, Publish::parse)?,
-                volumes: each(&container.volume, Volume::parse)?,
+                limits: Limits::new(&deploy.limits, &volumes)?,
+                volumes,
                 port: container.port,
                 network: container.network.clone(),
                 labels: each(&container.label, label)?,

@@ -213,6 +213,7 @@ fn kind(head: &str) -> &'static str {
     let parts: Vec<&str> = path.split('/').collect();
     match (method, parts.as_slice()) {
         ("GET", ["version"]) => "version",
+        ("GET", ["info"]) => "info",
         ("GET", ["events"]) => "events",
         ("GET", ["images", ..]) => "image",
         ("GET", ["containers", "json"]) => "list",
