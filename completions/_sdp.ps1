@@ -63,6 +63,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--go', '--go', [CompletionResultType]::ParameterName, 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]')
             [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'The image to run the program in; `builtin` is a minimal one that sdp carries')
             [CompletionResult]::new('--pull', '--pull', [CompletionResultType]::ParameterName, 'When to pull the image')
+            [CompletionResult]::new('--image-archive', '--image-archive', [CompletionResultType]::ParameterName, 'Load the image from this file when it is to be had, instead of pulling it')
             [CompletionResult]::new('-e', '-e', [CompletionResultType]::ParameterName, 'Set a variable, or pass on sdp''s own with the name alone')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Set a variable, or pass on sdp''s own with the name alone')
             [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Set the variables in this file')

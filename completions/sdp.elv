@@ -59,6 +59,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --go 'The go command to use [default: the one in PATH, else /usr/local/go/bin/go]'
             cand --image 'The image to run the program in; `builtin` is a minimal one that sdp carries'
             cand --pull 'When to pull the image'
+            cand --image-archive 'Load the image from this file when it is to be had, instead of pulling it'
             cand -e 'Set a variable, or pass on sdp''s own with the name alone'
             cand --env 'Set a variable, or pass on sdp''s own with the name alone'
             cand --env-file 'Set the variables in this file'

@@ -62,6 +62,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image -d 'The image t
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
 always\t'Before every deployment'
 never\t'Not at all'"
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image-archive -d 'Load the image from this file when it is to be had, instead of pulling it' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s p -l publish -d 'Publish a port' -r

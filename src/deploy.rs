@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{BUILTIN, Container, Engine, Image, Platform, Spec, missing_image};
+use crate::engine::{Container, Engine, Image, Platform, Spec};
 use crate::event::{Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
@@ -11,8 +11,8 @@ use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::panics;
-use crate::plan::{Plan, Pull};
-use crate::provision::Provision;
+use crate::plan::Plan;
+use crate::provision::{self, Provision};
 use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
@@ -63,9 +63,6 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let path = &plan.repository.path;
     // All that can be known before anything is touched.
     let (platform, image, toolchain) = check_host(run, plan, engine).await?;
-    if image.is_none() && plan.container.pull == Pull::Never && plan.container.image != BUILTIN {
-        return Err(missing_image(&plan.container.image, None));
-    }
     let existed = path.exists();
     let locked = Store::wait(path, &plan.id, plan.lock_wait, run.emitter, run.interrupt).await?;
     let store = Rc::clone(run.store.insert(Rc::new(locked)));
@@ -77,7 +74,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let formers = run::serving(&containers);
     let running = run.interrupt.or(engine.running_containers()).await?;
     handover::check_ports(&running, &formers, &plan.container.publish)?;
-    let mut image = Provision::begin(engine, plan, image);
+    let mut image = Provision::begin(engine, plan, image, &platform);
 
     let git = match url {
         Some(url) => {
@@ -166,7 +163,7 @@ fn warn_of_clear(run: &Run<'_>, host: Option<String>) {
 /// Is the host ready: the engine answers, the image is there or not, go runs.
 ///
 /// # Errors
-/// `engine_unreachable` and the like, `go_missing`, or the interruption.
+/// `engine_unreachable` and the like, those of [`provision::check`], `go_missing`, or the interruption.
 pub async fn check_host(
     run: &Run<'_>,
     plan: &Plan,
@@ -178,6 +175,12 @@ pub async fn check_host(
             engine.image(&plan.container.image),
             Toolchain::find(plan.build.go.as_deref()),
         )
+    };
+    let checks = async {
+        let found = checks.await?;
+        let (platform, image, _) = &found;
+        provision::check(plan, image.as_ref(), platform).await?;
+        Ok(found)
     };
     run.interrupt.or(checks).await
 }

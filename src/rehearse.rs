@@ -1,8 +1,6 @@
 //! `sdp deploy --dry-run`: the whole plan, with nothing touched on disk or engine.
 
-use crate::engine::{
-    BUILTIN, Container, Engine, NO_NEW_PRIVILEGES, Platform, missing_image, shared_host_port,
-};
+use crate::engine::{BUILTIN, Container, Engine, NO_NEW_PRIVILEGES, Platform, shared_host_port};
 use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Revision};
@@ -69,9 +67,11 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     let image = match (&image, plan.container.pull) {
         (Some(_), _) if wanted == BUILTIN => "the built-in image, which is there".to_owned(),
         (None, _) if wanted == BUILTIN => "the built-in image, imported first".to_owned(),
-        (None, Pull::Never) => return Err(missing_image(wanted, None)),
         (Some(_), Pull::Missing | Pull::Never) => format!("{wanted}, which is there"),
-        (_, Pull::Always) | (None, Pull::Missing) => format!("{wanted}, pulled first"),
+        (None, _) | (_, Pull::Always) => match &plan.image_archive {
+            Some(file) => format!("{wanted}, loaded from {} first", file.display()),
+            None => format!("{wanted}, pulled first"),
+        },
     };
     say(
         Stage::Start,

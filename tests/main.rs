@@ -19,6 +19,7 @@ mod github;
 mod go_builds;
 mod go_programs;
 mod hostile;
+mod images;
 mod kill;
 mod killed;
 mod lfs;

@@ -153,6 +153,10 @@ pub struct Container {
     #[arg(long, env = "SDP_PULL", value_enum, default_value_t = Pull::Missing, value_name = "WHEN")]
     pub pull: Pull,
 
+    /// Load the image from this file when it is to be had, instead of pulling it
+    #[arg(long, env = "SDP_IMAGE_ARCHIVE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub image_archive: Option<PathBuf>,
+
     /// Set a variable, or pass on sdp's own with the name alone
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,

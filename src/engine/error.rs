@@ -59,6 +59,15 @@ pub(super) fn answer(error: &Error) -> Option<(u16, &str)> {
     }
 }
 
+/// What the engine says of an error, at once or in the middle of an answer.
+pub(super) fn told(error: &Error) -> Option<&str> {
+    match error {
+        Error::DockerResponseServerError { message, .. } => Some(message.trim()),
+        Error::DockerStreamError { error } => Some(error.trim()),
+        _ => None,
+    }
+}
+
 fn unreachable(endpoint: &str) -> Failure {
     Failure::new(Code::EngineUnreachable, format!("no engine answers at `{endpoint}`")).hint(
         "`sudo systemctl start docker` starts it; `-H` or DOCKER_HOST names one that listens elsewhere",

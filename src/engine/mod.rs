@@ -3,6 +3,7 @@
 //! Names and messages that come back are the engine's own and untrusted; ids that go in come from
 //! the engine or are checked by [`crate::plan`], as bollard puts them into paths unescaped.
 
+mod archive;
 mod builtin;
 mod containers;
 mod error;
@@ -11,6 +12,9 @@ mod images;
 mod lines;
 mod logs;
 mod platform;
+mod pull;
+mod reference;
+mod registry;
 mod spec;
 mod watch;
 
@@ -18,12 +22,14 @@ use std::time::Duration;
 
 use bollard::Docker;
 
+pub use archive::check_archive;
 pub use builtin::BUILTIN;
 pub use containers::{Binding, Container, Details, shared_host_port};
 pub use identity::Identity;
-pub use images::{Image, missing_image};
+pub use images::{Arrival, Image, Ways, missing_image};
 pub use logs::{LogQuery, LogReader};
 pub use platform::Platform;
+pub use reference::check_image;
 pub use spec::{NO_NEW_PRIVILEGES, Spec};
 pub use watch::{Exit, Watch};
 

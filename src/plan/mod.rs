@@ -20,6 +20,7 @@ use secrets::{build_variables, credentials, exposed_files, variables};
 use crate::cli;
 pub use crate::cli::{Mount, Pull};
 use crate::credentials::Credentials;
+use crate::engine::check_image;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Login, Revision};
 pub use limits::{Limits, Restart};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub submodules: bool,
     pub build: Build,
     pub container: Container,
+    /// A file to load the image from, if it is not there.
+    pub image_archive: Option<PathBuf>,
     pub health: Health,
     pub keep: usize,
     pub canary: bool,
@@ -174,6 +177,7 @@ impl Plan {
         let release = &deploy.release;
         let (repository, login) =
             Repository::with_login(&deploy.repo, source.path.as_deref(), source.url.as_deref())?;
+        check_image(&container.image, container.image_archive.is_some())?;
         let volumes = each(&container.volume, Volume::parse)?;
         let plan = Plan {
             id: match &release.id {
@@ -216,6 +220,7 @@ impl Plan {
                 mount: container.mount,
                 include: each(&container.include, include)?,
             },
+            image_archive: container.image_archive.clone(),
             health: Health {
                 http: release
                     .health_http

@@ -78,7 +78,7 @@ impl Proxy {
         };
     }
 
-    /// Lets the engine pass for one on a machine of this architecture, in Go's terms.
+    /// Lets the engine pass for one on a machine of this architecture, in Go's terms, with images for it.
     pub fn pretend(&self, arch: &'static str) {
         self.state.lock().unwrap().arch = Some(arch);
     }
@@ -157,7 +157,12 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     }
     let arch = state.lock().unwrap().arch;
     match arch {
-        Some(arch) if kind(&head) == "version" => answer_version(&mut engine, &mut client, arch)?,
+        Some(arch) if kind(&head) == "version" => {
+            answer_as(&mut engine, &mut client, "Arch", arch)?;
+        }
+        Some(arch) if kind(&head) == "image" => {
+            answer_as(&mut engine, &mut client, "Architecture", arch)?;
+        }
         _ => drop(io::copy(&mut engine, &mut client)),
     }
     client.shutdown(Shutdown::Both).ok();
@@ -166,20 +171,25 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes on the engine's version with another architecture in it.
-fn answer_version(engine: &mut UnixStream, client: &mut UnixStream, arch: &str) -> io::Result<()> {
+/// Passes on what the engine says with another architecture in it.
+fn answer_as(
+    engine: &mut UnixStream,
+    client: &mut UnixStream,
+    key: &str,
+    arch: &str,
+) -> io::Result<()> {
     let (head, rest) = read_head(engine)?;
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("Content-Length: "))
         .and_then(|length| length.trim().parse::<usize>().ok())
-        .expect("the engine says how long its version is");
+        .expect("the engine says how long its answer is");
     let mut body = vec![0; length];
     body[..rest.len()].copy_from_slice(&rest);
     engine.read_exact(&mut body[rest.len()..])?;
-    let mut version: serde_json::Value = serde_json::from_slice(&body)?;
-    version["Arch"] = arch.into();
-    let body = version.to_string();
+    let mut answer: serde_json::Value = serde_json::from_slice(&body)?;
+    answer[key] = arch.into();
+    let body = answer.to_string();
     write!(
         client,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
