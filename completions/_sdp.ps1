@@ -83,7 +83,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--pids', '--pids', [CompletionResultType]::ParameterName, 'How many processes and threads it may have [with --hardened: 512]')
             [CompletionResult]::new('--ulimit', '--ulimit', [CompletionResultType]::ParameterName, 'A limit of the kernel''s, such as nofile=1024:2048')
             [CompletionResult]::new('--log-opt', '--log-opt', [CompletionResultType]::ParameterName, 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]')
-            [CompletionResult]::new('--restart', '--restart', [CompletionResultType]::ParameterName, 'When the engine starts it again: no, always, on-failure[:N] or unless-stopped')
+            [CompletionResult]::new('--restart', '--restart', [CompletionResultType]::ParameterName, 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped')
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'The deployment''s id [default: the time and four random digits]')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay, with their stopped containers')
             [CompletionResult]::new('--health-http', '--health-http', [CompletionResultType]::ParameterName, 'The path that must answer with 2xx or 3xx on the program''s port')

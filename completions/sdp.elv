@@ -79,7 +79,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --pids 'How many processes and threads it may have [with --hardened: 512]'
             cand --ulimit 'A limit of the kernel''s, such as nofile=1024:2048'
             cand --log-opt 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]'
-            cand --restart 'When the engine starts it again: no, always, on-failure[:N] or unless-stopped'
+            cand --restart 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped'
             cand --id 'The deployment''s id [default: the time and four random digits]'
             cand --keep 'How many releases stay, with their stopped containers'
             cand --health-http 'The path that must answer with 2xx or 3xx on the program''s port'

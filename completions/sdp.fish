@@ -80,7 +80,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cpus -d 'How many pro
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pids -d 'How many processes and threads it may have [with --hardened: 512]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ulimit -d 'A limit of the kernel\'s, such as nofile=1024:2048' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l restart -d 'When the engine starts it again: no, always, on-failure[:N] or unless-stopped' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r

@@ -113,8 +113,7 @@ pub const NOT_FOUND: i32 = 127;
 /// No answer of [`ask`]'s is longer.
 const LONGEST_ANSWER: u64 = 1024 * 1024;
 
-/// What a program has answered.
-#[derive(Debug)]
+/// What a program has answered; perhaps a secret.
 pub struct Answer {
     /// `None`: it was killed.
     pub code: Option<i32>,

@@ -182,6 +182,15 @@ fn what_a_hardened_program_misses() {
     let run = run.failed(6, "start_failed", &NEXT[..5]);
     let hint = run.problem().hint.as_deref().unwrap();
     assert!(hint.contains("--user UID:GID"), "{hint}");
+    for (flag, word) in [
+        ("--log-opt=max-size=much", "--log-opt"),
+        ("--cpus=4000", "--cpus"),
+    ] {
+        let run = host.deploy(&origin).args(&[flag]).run();
+        let run = run.failed(6, "start_failed", &NEXT[..5]);
+        let hint = run.problem().hint.as_deref().unwrap();
+        assert!(hint.contains(word), "{hint}");
+    }
     assert!(host.containers().is_empty());
 }
 

@@ -252,7 +252,7 @@ pub struct Limits {
     #[arg(long, value_name = "NAME=VALUE")]
     pub log_opt: Vec<String>,
 
-    /// When the engine starts it again: no, always, on-failure[:N] or unless-stopped
+    /// When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped
     #[arg(
         long,
         env = "SDP_RESTART",

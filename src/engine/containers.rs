@@ -163,7 +163,11 @@ impl Engine {
                         "`docker network ls` lists the networks; `docker network create` makes one",
                     )
                 } else {
-                    failure
+                    let hint = error::hint_on_settings(&failure.message.to_ascii_lowercase());
+                    Failure {
+                        hint: hint.map(str::to_owned),
+                        ..failure
+                    }
                 })
             }
         }
@@ -477,10 +481,8 @@ fn start_failure(failure: Failure) -> Failure {
         code: Code::StartFailed,
         ..failure
     };
-    if has("unable to find user") || has("no matching entries in passwd") {
-        failure.hint("the image has no user of that name: `--user UID:GID` needs none")
-    } else if has("unknown log opt") || has("invalid value for") && has("log") {
-        failure.hint("`docker info --format '{{.LoggingDriver}}'` shows whose option it has to be; or leave out `--log-opt`")
+    if let Some(hint) = error::hint_on_settings(&message) {
+        failure.hint(hint)
     } else if has("no such file or directory") || has("executable file not found") {
         failure.hint("the program, or the loader it was linked against, is not in the image: `--image` names another one")
     } else if has("permission denied") {

@@ -153,7 +153,7 @@ fn refused(
             )
         } else {
             format!(
-                "`curl -v https://{registry}/v2/` shows whether it answers; `--image-archive FILE` takes the image from a file"
+                "`curl -v https://{registry}/v2/` shows whether it answers; `--image-archive FILE` and `--image builtin` need no registry"
             )
         };
         Failure::new(Code::RegistryUnreachable, message).hint(hint)

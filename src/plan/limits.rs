@@ -21,7 +21,7 @@ const LEAST_MEMORY: i64 = 6 << 20;
 const ROTATION: [(&str, &str); 2] = [("max-size", "10m"), ("max-file", "3")];
 
 /// What `setrlimit` knows, without the prefix `RLIMIT_` (docker/go-units, ulimit.go).
-const ULIMITS: [&str; 16] = [
+const ULIMITS: [&str; 15] = [
     "core",
     "cpu",
     "data",
@@ -37,7 +37,6 @@ const ULIMITS: [&str; 16] = [
     "rttime",
     "sigpending",
     "stack",
-    "as",
 ];
 
 /// What a program may do and take.
