@@ -62,7 +62,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image -d 'The image t
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
 always\t'Before every deployment'
 never\t'Not at all'"
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image-archive -d 'Load the image from this file when it is to be had, instead of pulling it' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image-archive -d 'Load the image from this file, as docker save writes it, where it would be pulled' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s p -l publish -d 'Publish a port' -r
@@ -94,7 +94,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The eng
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l hardened -d 'Take what a server seldom needs: a read-only root, no capabilities, not root, 512 processes'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l hardened -d 'Take away what servers seldom need: a read-only root, no capabilities, not root, 512 processes'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use crate::support::images::{Images, PASSWORD, Registry, USER, add, archive};
 use crate::support::program::server;
-use crate::support::{FIRST, Host, Kind, NEXT, Phase, Run, Server, free_port};
+use crate::support::{FIRST, Host, Kind, NEXT, Phase, Run, Server, eventually, free_port};
 
 /// In Go's terms.
 const HERE: &str = match std::env::consts::ARCH.as_bytes() {
@@ -144,7 +144,17 @@ fn credential_helper() {
     refused(&run, "registry_denied");
     assert_eq!(run.problem().detail.len(), 1, "{}", run.story());
 
+    // One that thinks for ever ends with sdp.
     let asked = host.path("asked");
+    let path = format!("echo > {}; sleep 3600; :", asked.display());
+    let path = host.instead_of("docker-credential-sdp-test", &path);
+    let deploy_on = host.deploy(&origin).env("PATH", &path);
+    let live = deploy_on.args(&["--image", &image]).spawn();
+    eventually("the helper is asked", || asked.exists().then_some(()));
+    live.interrupt();
+    live.finish().exited(130);
+    host.is_tidy();
+
     let helper = format!(
         r#"cat > {}; echo "$@" >> {0}; echo '{{"ServerURL": "x", "Username": "{USER}", "Secret": "{PASSWORD}"}}'"#,
         asked.display()

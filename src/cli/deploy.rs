@@ -153,7 +153,7 @@ pub struct Container {
     #[arg(long, env = "SDP_PULL", value_enum, default_value_t = Pull::Missing, value_name = "WHEN")]
     pub pull: Pull,
 
-    /// Load the image from this file when it is to be had, instead of pulling it
+    /// Load the image from this file, as docker save writes it, where it would be pulled
     #[arg(long, env = "SDP_IMAGE_ARCHIVE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub image_archive: Option<PathBuf>,
 
@@ -224,7 +224,7 @@ pub enum Mount {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Take what a server seldom needs: a read-only root, no capabilities, not root, 512 processes
+    /// Take away what servers seldom need: a read-only root, no capabilities, not root, 512 processes
     #[arg(long, env = "SDP_HARDENED", value_parser = FalseyValueParser::new())]
     pub hardened: bool,
 
