@@ -64,7 +64,7 @@ impl Image {
             self.reference, self.os, self.arch, self.variant, platform.os, platform.arch
         );
         Err(Failure::new(Code::WrongImage, message).hint(format!(
-            "`--pull always` gets the one for the engine, if the registry has it; else `--image` names another, or `{BUILTIN}`"
+            "`--image` names one that is built for the engine, as `{BUILTIN}` always is; `--pull always` replaces one that was brought here by hand"
         )))
     }
 }

@@ -147,13 +147,18 @@ fn refused(
     let failure = if says(&UNREACHABLE) {
         let message =
             format!("the registry `{registry}` of the image `{wanted}` cannot be reached");
+        let host = if reference.is_in_default_registry() {
+            "registry-1.docker.io"
+        } else {
+            registry
+        };
         let hint = if says(&["http response to https", "x509"]) {
             format!(
                 "`insecure-registries` in the engine's daemon.json has to list `{registry}`, or the engine to trust its certificate"
             )
         } else {
             format!(
-                "`curl -v https://{registry}/v2/` shows whether it answers; `--image-archive FILE` and `--image builtin` need no registry"
+                "`curl -v https://{host}/v2/` shows whether it answers; `--image-archive FILE` and `--image builtin` need no registry"
             )
         };
         Failure::new(Code::RegistryUnreachable, message).hint(hint)

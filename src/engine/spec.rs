@@ -123,7 +123,7 @@ impl Spec {
             pids_limit: limits.pids,
             ulimits: Some(ulimits.collect()),
             // Without a type it is the engine's own.
-            log_config: Some(HostConfigLogConfig {
+            log_config: (!self.log_options.is_empty()).then(|| HostConfigLogConfig {
                 typ: None,
                 config: Some(self.log_options.iter().cloned().collect()),
             }),
