@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// `wrong_image`, `image_missing`, or `usage` for an archive that does not hold it.
 pub async fn check(plan: &Plan, present: Option<&Image>, platform: &Platform) -> Result<()> {
-    let (wanted, pull) = (&plan.container.image, plan.container.pull);
+    let (wanted, pull) = (&plan.container.image, plan.pull);
     match (present, &plan.image_archive) {
         _ if wanted == BUILTIN => Ok(()),
         (Some(image), _) if pull != Pull::Always => image.check(platform),
@@ -53,7 +53,7 @@ impl Provision {
     ) -> Provision {
         let (sender, progress) = watch::channel(Arrival::default());
         let (engine, platform) = (engine.clone(), platform.clone());
-        let (wanted, pull) = (plan.container.image.clone(), plan.container.pull);
+        let (wanted, pull) = (plan.container.image.clone(), plan.pull);
         let archive = plan.image_archive.clone();
         let task = tokio::spawn(async move {
             let archive = archive.as_deref();

@@ -64,7 +64,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         .as_ref()
         .map_or(wanted, |image| &image.reference)
         .clone();
-    let image = match (&image, plan.container.pull) {
+    let image = match (&image, plan.pull) {
         (Some(_), _) if wanted == BUILTIN => "the built-in image, which is there".to_owned(),
         (None, _) if wanted == BUILTIN => "the built-in image, imported first".to_owned(),
         (Some(_), Pull::Missing | Pull::Never) => format!("{wanted}, which is there"),

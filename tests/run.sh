@@ -47,7 +47,7 @@ need_registry() {
   mkdir -p "$dir"
   (
     cd "$dir"
-    as_root apt-get update -qq
+    as_root apt-get update -qq || true
     apt-get download docker-registry
     dpkg -x docker-registry_*.deb .
   )

@@ -163,8 +163,9 @@ fn refused(
         };
         Failure::new(Code::RegistryUnreachable, message).hint(hint)
     } else if says(&["toomanyrequests", "rate limit"]) {
-        let message =
-            format!("the registry `{registry}` gives nobody as many images as were asked for");
+        let message = format!(
+            "the registry `{registry}` has given this host as many images as it may have for now"
+        );
         Failure::new(Code::RegistryDenied, message).hint(format!(
             "{login} raises the limit; `--pull missing` takes an image that is there"
         ))

@@ -37,6 +37,7 @@ pub struct Plan {
     pub submodules: bool,
     pub build: Build,
     pub container: Container,
+    pub pull: Pull,
     /// A file to load the image from, if it is not there.
     pub image_archive: Option<PathBuf>,
     pub health: Health,
@@ -102,7 +103,6 @@ pub struct Build {
 #[derive(Debug)]
 pub struct Container {
     pub image: String,
-    pub pull: Pull,
     /// The later one of two with the same name counts.
     pub env: Vec<(String, String)>,
     pub publish: Vec<Publish>,
@@ -207,7 +207,6 @@ impl Plan {
             },
             container: Container {
                 image: container.image.clone(),
-                pull: container.pull,
                 env: variables(&container.env, &container.env_file)?,
                 publish: each(&container.publish, Publish::parse)?,
                 limits: Limits::new(&deploy.limits, &volumes)?,
@@ -220,6 +219,7 @@ impl Plan {
                 mount: container.mount,
                 include: each(&container.include, include)?,
             },
+            pull: container.pull,
             image_archive: container.image_archive.clone(),
             health: Health {
                 http: release
