@@ -236,7 +236,7 @@ fn tags_that_move_and_digests_that_do_not() {
 #[test]
 fn image_of_another_platform() {
     let host = Host::new();
-    let images = Images::of(&host);
+    let _images = Images::of(&host);
     let origin = host.origin(&server("one"));
     let image = format!("{}:1", host.name());
     let file = host.path("image.tar");
@@ -260,7 +260,6 @@ fn image_of_another_platform() {
         assert_eq!(run.stages(), [""; 0]);
         host.is_untouched();
     }
-    drop(images);
 }
 
 #[test]

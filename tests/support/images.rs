@@ -19,7 +19,10 @@ use super::engine::{self, block_on};
 use super::serve::Port;
 use super::{Host, eventually, free_port};
 
-/// The engine's images whose names contain a host's name; they are gone when the test ends.
+/// What an image of [`archive`]'s is called at first; its names come and go.
+const LABEL: &str = "sdp-test.image";
+
+/// The engine's images that were made for a host; they are gone when the test ends.
 pub struct Images {
     docker: Docker,
     name: String,
@@ -52,8 +55,8 @@ impl Images {
         engine::remove_all_of(&self.docker, &self.name);
         let listed = block_on(self.docker.list_images(None::<ListImagesOptions>));
         for image in listed.expect("list the images") {
-            let mut names = image.repo_tags.iter().chain(&image.repo_digests);
-            if names.any(|name| name.contains(&self.name)) {
+            let made_as = image.labels.get(LABEL);
+            if made_as.is_some_and(|made_as| made_as.contains(&self.name)) {
                 let options = RemoveImageOptionsBuilder::new().force(true).build();
                 block_on(self.docker.remove_image(&image.id, Some(options), None)).ok();
             }
@@ -75,7 +78,7 @@ pub fn archive(name: &str, arch: &str, content: &[u8]) -> Vec<u8> {
     let config = serde_json::json!({
         "architecture": arch,
         "os": "linux",
-        "config": {},
+        "config": {"Labels": {LABEL: name}},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{:x}", Sha256::digest(&layer))]},
     });
     let manifest = serde_json::json!([
