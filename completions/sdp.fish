@@ -67,6 +67,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image -d 'The image t
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
 always\t'Before every deployment'
 never\t'Not at all'"
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l image-archive -d 'Load the image from this file, as docker save writes it, where it would be pulled' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
@@ -80,6 +81,13 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l stop-timeout -d 'How 
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l memory -d 'How much memory it may take, such as 256m' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cpus -d 'How many processors it may keep busy, such as 1.5' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l pids -d 'How many processes and threads it may have [with --hardened: 512]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ulimit -d 'A limit of the kernel\'s, such as nofile=1024:2048' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
@@ -98,6 +106,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l config -d 'The config
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l hardened -d 'Take away what servers seldom need: a read-only root, no capabilities, not root, 512 processes'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'
@@ -202,6 +211,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l image -d 'The image t
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
 always\t'Before every deployment'
 never\t'Not at all'"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l image-archive -d 'Load the image from this file, as docker save writes it, where it would be pulled' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
@@ -215,6 +225,13 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l stop-timeout -d 'How 
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l memory -d 'How much memory it may take, such as 256m' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l cpus -d 'How many processors it may keep busy, such as 1.5' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l pids -d 'How many processes and threads it may have [with --hardened: 512]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l ulimit -d 'A limit of the kernel\'s, such as nofile=1024:2048' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
@@ -233,6 +250,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l config -d 'The config
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l hardened -d 'Take away what servers seldom need: a read-only root, no capabilities, not root, 512 processes'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'
@@ -260,6 +278,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l image -d 'The image t
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l pull -d 'When to pull the image' -r -f -a "missing\t'When it is not there'
 always\t'Before every deployment'
 never\t'Not at all'"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l image-archive -d 'Load the image from this file, as docker save writes it, where it would be pulled' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand config" -s e -l env -d 'Set a variable, or pass on sdp\'s own with the name alone' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
@@ -273,6 +292,13 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l stop-timeout -d 'How 
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l memory -d 'How much memory it may take, such as 256m' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l cpus -d 'How many processors it may keep busy, such as 1.5' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l pids -d 'How many processes and threads it may have [with --hardened: 512]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l ulimit -d 'A limit of the kernel\'s, such as nofile=1024:2048' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
@@ -291,6 +317,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l config -d 'The config
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l hardened -d 'Take away what servers seldom need: a read-only root, no capabilities, not root, 512 processes'
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l no-canary -d 'Never run two releases at once: with a host port in common, stop the former one first'
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l if-changed -d 'Leave what runs alone if commit, settings and image are the same, and it is healthy'
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l dry-run -d 'Only say what would be done, with the docker run line that comes nearest to it'

@@ -10,7 +10,9 @@ use rustix::process::{
     Pid, Signal, getpid, getppid, kill_process, kill_process_group,
     set_parent_process_death_signal, setsid,
 };
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader, Split};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Split,
+};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
@@ -110,6 +112,61 @@ pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u
     let error = std::process::Command::new(&program).args(arguments).exec();
     writeln!(std::io::stderr(), "{}: {error}", program.display()).ok();
     Some(127)
+}
+
+/// A command that runs `program` and ends it when this thread ends, and thus with sdp.
+pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    let id = getpid().as_raw_nonzero().to_string();
+    command.arg(DYING_WITH).arg(id).arg(program);
+    command
+}
+
+/// The exit code of a program that is not there.
+pub const NOT_FOUND: i32 = 127;
+
+/// No answer of [`ask`]'s is longer.
+const LONGEST_ANSWER: u64 = 1024 * 1024;
+
+/// What a program has answered; perhaps a secret.
+pub struct Answer {
+    /// `None`: it was killed.
+    pub code: Option<i32>,
+    pub output: Vec<u8>,
+}
+
+/// Asks a command of [`dying_with`]'s a question on its standard input and waits for the answer; what it
+/// says on standard error goes nowhere. It has a process group of its own, which ends with the future.
+///
+/// # Errors
+/// When it cannot be asked, or has not answered within `limit`.
+pub async fn ask(mut command: Command, question: &str, limit: Duration) -> std::io::Result<Answer> {
+    let leader = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut group = Group { leader };
+    let asked = async {
+        if let Some(mut input) = group.leader.stdin.take() {
+            // One that does not listen may answer all the same.
+            input.write_all(question.as_bytes()).await.ok();
+        }
+        let mut output = Vec::new();
+        if let Some(answer) = group.leader.stdout.take() {
+            answer.take(LONGEST_ANSWER).read_to_end(&mut output).await?;
+        }
+        let code = group.leader.wait().await?.code();
+        Ok(Answer { code, output })
+    };
+    tokio::time::timeout(limit, asked)
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!("no answer within {limit:?}");
+            Err(std::io::Error::other(message))
+        })
 }
 
 /// Runs a command of [`on_leash`]'s or [`without_terminal`]'s, which has a process group of its own,

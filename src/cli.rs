@@ -13,7 +13,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use deploy::{Container, Deploy, Login, Mount, Pull, Source};
+pub use deploy::{Container, Deploy, Limits, Login, Mount, Pull, Source};
 pub use doctor::Doctor;
 pub use parse::{Given, is_merged, is_revision, keys, name_in, parse};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{BUILTIN, Container, Engine, Image, Platform, Spec, missing_image};
+use crate::engine::{Container, Engine, Image, Platform, Spec};
 use crate::event::{Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
@@ -11,8 +11,8 @@ use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::panics;
-use crate::plan::{Plan, Pull, Warning};
-use crate::provision::Provision;
+use crate::plan::{Plan, Warning};
+use crate::provision::{self, Provision};
 use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
@@ -60,9 +60,6 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let path = &plan.repository.path;
     // All that can be known before anything is touched.
     let (platform, image, toolchain) = check_host(run, plan, engine).await?;
-    if image.is_none() && plan.container.pull == Pull::Never && plan.container.image != BUILTIN {
-        return Err(missing_image(&plan.container.image, None));
-    }
     let existed = path.exists();
     let locked = Store::wait(path, &plan.id, plan.lock_wait, run.emitter, run.interrupt).await?;
     let store = Rc::clone(run.store.insert(Rc::new(locked)));
@@ -74,7 +71,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let formers = run::serving(&containers);
     let running = run.interrupt.or(engine.running_containers()).await?;
     handover::check_ports(&running, &formers, &plan.container.publish)?;
-    let mut image = Provision::begin(engine, plan, image);
+    let mut image = Provision::begin(engine, plan, image, &platform);
 
     let git = match url {
         Some(url) => {
@@ -137,6 +134,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         binary: &binary,
         toolchain: &toolchain,
         facts: &facts,
+        platform: &platform,
     };
     let ending = replace(run, plan, engine, &store, made, image, formers).await;
     if let (Ok(Ending::Handed { handed, .. }), Some(command)) = (&ending, &plan.hooks.after_deploy)
@@ -210,7 +208,7 @@ pub fn told_in_clear(host: &str) -> Warning {
 /// Is the host ready: the engine answers, the image is there or not, go runs.
 ///
 /// # Errors
-/// `engine_unreachable` and the like, `go_missing`, or the interruption.
+/// `engine_unreachable` and the like, those of [`provision::check`], `go_missing`, or the interruption.
 pub async fn check_host(
     run: &Run<'_>,
     plan: &Plan,
@@ -222,6 +220,12 @@ pub async fn check_host(
             engine.image(&plan.container.image),
             Toolchain::find(plan.build.go.as_deref()),
         )
+    };
+    let checks = async {
+        let found = checks.await?;
+        let (platform, image, _) = &found;
+        provision::check(plan, image.as_ref(), platform).await?;
+        Ok(found)
     };
     run.interrupt.or(checks).await
 }
@@ -256,6 +260,7 @@ struct Made<'a> {
     binary: &'a Binary,
     toolchain: &'a Toolchain,
     facts: &'a Facts,
+    platform: &'a Platform,
 }
 
 /// From the built program to the proven container.
@@ -333,7 +338,8 @@ async fn prepare(
         commit: &pulled.commit,
     };
     let settings = settings(plan, made.toolchain, &image);
-    start::prepare(plan, store, origin, made.binary, &image, settings)
+    let (binary, platform) = (made.binary, made.platform);
+    start::prepare(plan, store, origin, binary, &image, platform, settings)
 }
 
 /// What a canary of the release would be good for.

@@ -31,6 +31,12 @@ pub enum Code {
     LogUnreadable,
     /// The image is neither there nor to be had.
     ImageMissing,
+    /// The image is for another platform than the engine's.
+    WrongImage,
+    /// The registry refuses these credentials, or any without.
+    RegistryDenied,
+    /// The image's registry cannot be reached.
+    RegistryUnreachable,
     /// There is no `go` to run.
     GoMissing,
     /// The program asks for a newer Go than there is.
@@ -121,6 +127,9 @@ impl Code {
         Code::EngineError,
         Code::LogUnreadable,
         Code::ImageMissing,
+        Code::WrongImage,
+        Code::RegistryDenied,
+        Code::RegistryUnreachable,
         Code::GoMissing,
         Code::GoTooOld,
         Code::HostNotReady,
@@ -171,6 +180,9 @@ impl Code {
             Code::EngineError => "engine_error",
             Code::LogUnreadable => "log_unreadable",
             Code::ImageMissing => "image_missing",
+            Code::WrongImage => "wrong_image",
+            Code::RegistryDenied => "registry_denied",
+            Code::RegistryUnreachable => "registry_unreachable",
             Code::GoMissing => "go_missing",
             Code::GoTooOld => "go_too_old",
             Code::HostNotReady => "host_not_ready",
@@ -218,6 +230,9 @@ impl Code {
             | Code::EngineDenied
             | Code::LogUnreadable
             | Code::ImageMissing
+            | Code::WrongImage
+            | Code::RegistryDenied
+            | Code::RegistryUnreachable
             | Code::GoMissing
             | Code::GoTooOld
             | Code::HostNotReady => 3,

@@ -16,7 +16,7 @@ use crate::engine::{Container, Engine, Identity, Spec, shared_host_port};
 use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::Publish;
+use crate::plan::{Publish, Restart};
 use crate::probe::{self, Candidate, Proof};
 use crate::release::{Store, Underway};
 
@@ -337,7 +337,7 @@ impl<'a> Handover<'a> {
             for former in self.formers.clone() {
                 let timeout = self.time_to_stop(&former);
                 events.note(format!("{}; stopping {}", proof.how, former.name));
-                let stopped = self.engine.stop(&former.id, timeout);
+                let stopped = self.engine.stop(&former, timeout);
                 match self.hear(timeout + GRACE, stopped).await {
                     Ok(()) => replaced.push(former.name.clone()),
                     Err(failure) => {
@@ -420,7 +420,7 @@ impl<'a> Handover<'a> {
                 container,
                 identity,
                 ..
-            } if self.woken => engine.stop(&container.id, identity.stop_timeout).await,
+            } if self.woken => engine.stop(container, identity.stop_timeout).await,
             _ => Ok(()),
         }
     }
@@ -433,8 +433,13 @@ impl<'a> Handover<'a> {
                 self.create(spec.name.clone(), async move { engine.create(&spec).await })
                     .await
             }
-            Incoming::Kept { container, .. } => {
+            Incoming::Kept {
+                container,
+                identity,
+                ..
+            } => {
                 self.woken = true;
+                self.engine.rearm(&container.id, identity).await?;
                 Ok(container.id.clone())
             }
         }
@@ -449,7 +454,7 @@ impl<'a> Handover<'a> {
                 canary.name.clone_from(&name);
                 canary.identity.canary = true;
                 canary.publish.clear();
-                canary.restart = false;
+                canary.limits.restart = Restart::No;
                 self.create(name.clone(), async move { engine.create(&canary).await })
                     .await?
             }
@@ -506,7 +511,7 @@ impl<'a> Handover<'a> {
             self.down_since.get_or_insert_with(Instant::now);
             // Before the call: it may have worked though its answer was lost.
             self.stopped.push(former.clone());
-            let stopped = self.engine.stop(&former.id, timeout);
+            let stopped = self.engine.stop(&former, timeout);
             self.hear(timeout + GRACE, stopped).await?;
         }
         Ok(())
@@ -577,6 +582,7 @@ pub async fn revive(engine: &Engine, former: &Container) -> Result<()> {
     let Some(identity) = &former.identity else {
         return Ok(());
     };
+    engine.rearm(&former.id, identity).await?;
     let mut candidate = launch(engine, former.id.clone(), former.name.clone(), identity).await?;
     probe::prove(engine, &mut candidate, None).await.map(drop)
 }

@@ -217,9 +217,9 @@ impl Asked<'_> {
     }
 
     async fn crashed(&self, exit: Exit, after: Duration) -> Failure {
-        let out_of_memory = match self.engine.inspect(self.id).await {
-            Ok(Some(details)) => details.out_of_memory,
-            _ => false,
+        let details = match self.engine.inspect(self.id).await {
+            Ok(Some(details)) => details,
+            _ => Details::default(),
         };
         let message = format!(
             "the program in `{}` ended with exit code {} after {:.1}s",
@@ -231,8 +231,13 @@ impl Asked<'_> {
         let until = exit.at.and_then(|at| at.checked_add(LOG_DELAY).ok());
         let lines = self.engine.last_lines(self.id, LAST_LINES, until).await;
         let says = |text: &str| lines.iter().any(|line| line.contains(text));
-        let hint = if out_of_memory {
-            "it ran out of memory: give the container, or the host, more of it"
+        let is_root = ["", "0", "root"].contains(&details.user.split(':').next().unwrap_or(""));
+        let hint = if details.out_of_memory {
+            "it ran out of memory: `--memory` gives it more, if the host has more"
+        } else if says("ead-only file system") && details.root_is_read_only {
+            "with `--hardened` it can write to /tmp alone: mount a directory for its data with `-v SOURCE:TARGET`"
+        } else if says("ermission denied") && !is_root {
+            "it runs as another user than root (`--user`, `--hardened`): `sudo chown UID` what it needs of the mounts of `-v`, and let it listen on a port above 1023 (`--port`)"
         } else if says("exec format error") {
             "it is built for another architecture than the engine's: `docker version` and `go env GOARCH`"
         } else if says("no such file or directory") && exit.code == 1 && lines.len() == 1 {

@@ -1,11 +1,11 @@
 //! `sdp deploy --dry-run`: the whole plan, with nothing touched on disk or engine.
 
-use crate::engine::{BUILTIN, Container, Engine, missing_image, shared_host_port};
+use crate::engine::{BUILTIN, Container, Engine, NO_NEW_PRIVILEGES, Platform, shared_host_port};
 use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Revision};
 use crate::handover;
-use crate::plan::{Mount, Plan, Publish, Pull};
+use crate::plan::{Limits, Mount, Plan, Publish, Pull};
 use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
@@ -71,12 +71,14 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         .as_ref()
         .map_or(wanted, |image| &image.reference)
         .clone();
-    let image = match (&image, plan.container.pull) {
+    let image = match (&image, plan.pull) {
         (Some(_), _) if wanted == BUILTIN => "the built-in image, which is there".to_owned(),
         (None, _) if wanted == BUILTIN => "the built-in image, imported first".to_owned(),
-        (None, Pull::Never) => return Err(missing_image(wanted, None)),
         (Some(_), Pull::Missing | Pull::Never) => format!("{wanted}, which is there"),
-        (_, Pull::Always) | (None, Pull::Missing) => format!("{wanted}, pulled first"),
+        (None, _) | (_, Pull::Always) => match &plan.image_archive {
+            Some(file) => format!("{wanted}, loaded from {} first", file.display()),
+            None => format!("{wanted}, pulled first"),
+        },
     };
     let place = "in a container of the new release";
     hook(Stage::BeforeStart, &plan.hooks.before_start, place);
@@ -84,7 +86,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         Stage::Start,
         format!("{} of {image}", start::container_name(plan)),
     );
-    say(Stage::Start, docker_run(plan, &reference));
+    say(Stage::Start, docker_run(plan, &reference, &platform));
     let proof = match &plan.health.http {
         Some(path) => format!(
             "GET {path} on port {} answers 2xx or 3xx",
@@ -167,14 +169,16 @@ fn succession(plan: &Plan, formers: &[Container]) -> String {
 /// The docker command that comes nearest. Values of variables are left out: docker takes them from
 /// its own environment then. Where they stand in other words, they are masked before a shell's quotes
 /// come between.
-fn docker_run(plan: &Plan, image: &str) -> String {
+fn docker_run(plan: &Plan, image: &str, platform: &Platform) -> String {
     let container = &plan.container;
     let mut words: Vec<String> = ["docker", "run", "-d", "--name"]
         .map(str::to_owned)
         .to_vec();
     words.push(start::container_name(plan));
     let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    flag("--restart", "unless-stopped".to_owned());
+    for (name, value) in limits(&container.limits, platform) {
+        flag(name, value);
+    }
     flag("--workdir", "/src".to_owned());
     let path = &plan.repository.path;
     flag(
@@ -214,6 +218,9 @@ fn docker_run(plan: &Plan, image: &str) -> String {
         "--stop-timeout",
         container.stop_timeout.as_secs().to_string(),
     );
+    if container.limits.hardened {
+        words.push("--read-only".to_owned());
+    }
     words.push(image.to_owned());
     words.push(format!("/src/{}", release::program(&plan.repository.name)));
     words.extend(container.args.iter().cloned());
@@ -222,6 +229,31 @@ fn docker_run(plan: &Plan, image: &str) -> String {
         redactor.scrub(word);
     }
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
+fn limits(limits: &Limits, platform: &Platform) -> Vec<(&'static str, String)> {
+    let mut flags = vec![
+        ("--restart", limits.restart.to_string()),
+        ("--security-opt", NO_NEW_PRIVILEGES.to_owned()),
+    ];
+    if limits.hardened {
+        flags.push(("--cap-drop", "ALL".to_owned()));
+    }
+    let tmpfs = limits.tmpfs();
+    flags.extend(tmpfs.map(|(path, options)| ("--tmpfs", format!("{path}:{options}"))));
+    let number = |name, value: Option<i64>| value.map(|value| (name, value.to_string()));
+    flags.extend(limits.user.clone().map(|user| ("--user", user)));
+    flags.extend(number("--memory", limits.memory));
+    flags.extend(limits.nano_cpus.map(|nano| {
+        let (whole, part) = (nano / 1_000_000_000, nano % 1_000_000_000);
+        ("--cpus", format!("{whole}.{part:09}"))
+    }));
+    flags.extend(number("--pids-limit", limits.pids));
+    let ulimits = limits.ulimits.iter();
+    flags.extend(ulimits.map(|limit| ("--ulimit", limit.to_string())));
+    let log_options = limits.log_options(platform.logs_grow).into_iter();
+    flags.extend(log_options.map(|(name, value)| ("--log-opt", format!("{name}={value}"))));
+    flags
 }
 
 impl std::fmt::Display for Publish {

@@ -50,7 +50,7 @@ pub async fn stop(
     let all_begun = Instant::now();
     for container in &running {
         let (at, begun) = (Timestamp::now(), Instant::now());
-        engine.stop(&container.id, timeout).await?;
+        engine.stop(container, timeout).await?;
         let Some(identity) = &container.identity else {
             continue;
         };

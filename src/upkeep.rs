@@ -109,7 +109,7 @@ async fn settle(
         && examine(engine, incoming, identity).await.is_ok()
     {
         for former in formers.iter().filter(|former| former.running) {
-            engine.stop(&former.id, identity.stop_timeout).await?;
+            engine.stop(former, identity.stop_timeout).await?;
             done.push(format!("stopped {}", former.name));
         }
         return Ok(true);
@@ -117,7 +117,7 @@ async fn settle(
     if let Some(incoming) = incoming {
         match &incoming.identity {
             Some(identity) if !underway.is_new => {
-                engine.stop(&incoming.id, identity.stop_timeout).await?;
+                engine.stop(incoming, identity.stop_timeout).await?;
             }
             _ => engine.remove(&incoming.id).await?,
         }

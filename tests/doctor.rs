@@ -250,7 +250,8 @@ fn an_engine_that_is_old_late_or_elsewhere() {
     proxy.alter("info", "SystemTime", "2026-01-02T03:04:05.000000006Z");
     warns(&doctor(), "clock", &["differ by", "days", "timedatectl"]);
     proxy.alter("image", "Architecture", "riscv64");
-    warns(&doctor(), "image", &["is for riscv64", "--platform"]);
+    let words = ["is for linux/riscv64", "--image"];
+    fails(&doctor(), "image", "wrong_image", &words);
     proxy.alter("version", "Os", "linux");
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
     warns(&doctor(), "permissions", &["everybody", "chmod"]);

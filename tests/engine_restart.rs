@@ -152,3 +152,27 @@ fn engine_restarted_in_the_build() {
     assert_eq!(service.deploy().run().code, 0);
     service.recovers();
 }
+
+/// An engine that starts again starts what serves, and nothing that was replaced, whatever the policies.
+#[test]
+fn engine_restarted_with_policies_that_outlive_a_stop() {
+    let mut service = Service::new();
+    for (policy, word) in [
+        ("on-failure", "two"),
+        ("always", "three"),
+        ("always", "four"),
+    ] {
+        service.origin.commit(&server(word), word);
+        let run = service.deploy().args(&["--restart", policy]).run();
+        assert_eq!(run.code, 0, "{}", run.story());
+    }
+    service.engine.down();
+    service.engine.up();
+    eventually("the last one is back with its engine", || {
+        service.answers().contains(&"four".to_owned()).then_some(())
+    });
+    assert_eq!(service.answers(), ["four"]);
+    let containers = service.engine.containers(&service.host.label());
+    let running = containers.iter().filter(|container| container.is_running());
+    assert_eq!(running.count(), 1);
+}

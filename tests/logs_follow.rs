@@ -200,6 +200,33 @@ fn engine_restarted_under_logs() {
     assert_eq!(read, written[..read.len()]);
 }
 
+/// The engine repeats some lines when it rotates the log.
+#[test]
+fn log_rotated_under_logs() {
+    let (host, data) = with_data();
+    let origin = host.origin(&program::bursts());
+    // As many files as it takes: what the engine throws away unread is lost.
+    let rotated = ["--log-opt", "max-size=1m", "--log-opt", "max-file=50"];
+    let deploy = host.deploy(&origin).args(&["-v", &data]).args(&rotated);
+    deploy.run().deployed(FIRST);
+    let mut live = host.sdp(&["logs", host.name(), "-f"]).spawn();
+    live.wait_for_line("it is ready", |line| line == "ready\n");
+
+    fs::write(host.path("data/go"), "").unwrap();
+    live.wait_for_line("the end", |line| line == "done\n");
+    live.interrupt();
+
+    let run = live.finish().exited(0);
+    let numbers: Vec<usize> = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once(' ')?.0.parse().ok())
+        .collect();
+    let differs = numbers.iter().enumerate().find(|(i, number)| i != *number);
+    assert_eq!(differs, None, "the first line that is not the next");
+    assert_eq!(numbers.len(), 6000);
+}
+
 /// The reader's pace is sdp's: what has not been read waits at the engine.
 #[test]
 fn reader_that_stops_reading() {

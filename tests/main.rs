@@ -23,9 +23,11 @@ mod go_programs;
 
 mod hooks;
 mod hostile;
+mod images;
 mod kill;
 mod killed;
 mod lfs;
+mod limits;
 mod logs;
 mod logs_follow;
 mod manage;

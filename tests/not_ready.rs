@@ -117,7 +117,7 @@ fn image_that_cannot_be_pulled() {
         .exited(3);
 
     let problem = run.problem();
-    assert_eq!(problem.code, "image_missing", "{}", run.story());
+    assert_eq!(problem.code, "registry_unreachable", "{}", run.story());
     assert!(
         problem.message.contains("127.0.0.1:1/none:1"),
         "{problem:?}"

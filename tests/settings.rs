@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bollard::models::HostConfig;
+
 use crate::contents::{add_submodule, allowing_paths};
 use crate::support::program::module;
 use crate::support::{
@@ -158,6 +160,10 @@ impl Seen<'_> {
         self.host.running()
     }
 
+    fn limits(&self) -> HostConfig {
+        self.container().inspect.host_config.unwrap()
+    }
+
     fn has_variable(&self, pair: &str) -> bool {
         let container = self.container();
         let env = container.inspect.config.as_ref().unwrap().env.clone();
@@ -293,6 +299,35 @@ fn container_rows(world: &World) -> Vec<Row> {
         }),
         word("settle", "1234ms", |seen| {
             seen.has_label("sdp.settle-ms", "1234")
+        }),
+        switch("hardened", |seen| {
+            seen.limits().readonly_rootfs == Some(true)
+        }),
+        word("memory", "64m", |seen| {
+            seen.limits().memory == Some(64 << 20)
+        }),
+        word("cpus", "0.5", |seen| {
+            seen.limits().nano_cpus == Some(500_000_000)
+        }),
+        word("pids", "100", |seen| seen.limits().pids_limit == Some(100)),
+        words("ulimit", &["nofile=500:600"], |seen| {
+            let limits = seen.limits().ulimits.unwrap_or_default();
+            limits
+                .iter()
+                .any(|limit| (limit.soft, limit.hard) == (Some(500), Some(600)))
+        }),
+        words("log-opt", &["max-size=1m"], |seen| {
+            let config = seen.limits().log_config.and_then(|log| log.config);
+            config.is_some_and(|config| config["max-size"] == "1m")
+        }),
+        word("restart", "on-failure:3", |seen| {
+            let policy = seen.limits().restart_policy;
+            policy.is_some_and(|policy| policy.maximum_retry_count == Some(3))
+        }),
+        word("user", "1234:5678", |seen| {
+            let container = seen.container();
+            let config = container.inspect.config.as_ref().unwrap();
+            config.user.as_deref() == Some("1234:5678")
         }),
         word("before-build", "echo $((40 + 2)) builds", |seen| {
             seen.run.stdout.contains("42 builds")
@@ -517,6 +552,9 @@ fn early_rows(world: &World) -> Vec<Row> {
         word("pull", "never", |seen| {
             seen.failed("image_missing", "") && seen.run.stages().is_empty()
         }),
+        word("image-archive", world.path("home/no.tar"), |seen| {
+            seen.failed("usage", "home/no.tar")
+        }),
         word("host", "unix:///nowhere.sock", |seen| {
             seen.failed("engine_unreachable", "/nowhere.sock")
         }),
@@ -553,7 +591,7 @@ fn settings_of_git_and_the_host() {
             "git-token-file" => (closed.url(), BASE),
             "ssh-key" => ("ssh://git@127.0.0.1:1/shop.git".to_owned(), BASE),
             "git-timeout" => (silent.url("http"), BASE),
-            "pull" => (open.url(), "sdp-test/no-such-image:1"),
+            "pull" | "image-archive" => (open.url(), "sdp-test/no-such-image:1"),
             _ => (open.url(), BASE),
         };
         for way in [Way::Flags, Way::File] {

@@ -47,6 +47,8 @@ pub struct Deploy {
     #[command(flatten)]
     pub container: Container,
     #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
     pub release: Release,
     #[command(flatten)]
     pub hooks: Hooks,
@@ -171,6 +173,10 @@ pub struct Container {
     #[arg(long, env = "SDP_PULL", value_enum, default_value_t = Pull::Missing, value_name = "WHEN")]
     pub pull: Pull,
 
+    /// Load the image from this file, as docker save writes it, where it would be pulled
+    #[arg(long, env = "SDP_IMAGE_ARCHIVE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub image_archive: Option<PathBuf>,
+
     /// Set a variable, or pass on sdp's own with the name alone
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
@@ -245,6 +251,47 @@ pub enum Mount {
     Release,
     /// The checkout itself, writable
     Checkout,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Take away what servers seldom need: a read-only root, no capabilities, not root, 512 processes
+    #[arg(long, env = "SDP_HARDENED")]
+    pub hardened: bool,
+
+    /// Who the program runs as [default: the image's user; with --hardened 65534:65534]
+    #[arg(long, env = "SDP_USER", value_name = "UID[:GID]|NAME")]
+    pub user: Option<String>,
+
+    /// How much memory it may take, such as 256m
+    #[arg(long, env = "SDP_MEMORY", value_name = "BYTES")]
+    pub memory: Option<String>,
+
+    /// How many processors it may keep busy, such as 1.5
+    #[arg(long, env = "SDP_CPUS", value_name = "NUMBER")]
+    pub cpus: Option<String>,
+
+    /// How many processes and threads it may have [with --hardened: 512]
+    #[arg(long, env = "SDP_PIDS", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pids: Option<u32>,
+
+    /// A limit of the kernel's, such as nofile=1024:2048
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub ulimit: Vec<String>,
+
+    /// An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub log_opt: Vec<String>,
+
+    /// When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped
+    #[arg(
+        long,
+        env = "SDP_RESTART",
+        default_value = "unless-stopped",
+        value_name = "POLICY"
+    )]
+    pub restart: String,
 }
 
 #[derive(Debug, Args)]

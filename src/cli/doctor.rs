@@ -5,7 +5,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueHint};
 
 use super::Repo;
-use super::deploy::{Build, Container, Deploy, Hooks, Release, Source};
+use super::deploy::{Build, Container, Deploy, Hooks, Limits, Release, Source};
 
 /// Say whether this host is ready to deploy: engine, go, git's remote, image, ports, disk, clock
 ///
@@ -33,6 +33,8 @@ pub struct Doctor {
     #[command(flatten)]
     pub container: Container,
     #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
     pub release: Release,
     #[command(flatten)]
     pub hooks: Hooks,
@@ -48,6 +50,7 @@ impl Doctor {
             source: self.source,
             build: self.build,
             container: self.container,
+            limits: self.limits,
             release: self.release,
             hooks: self.hooks,
             follow: false,

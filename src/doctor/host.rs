@@ -16,6 +16,7 @@ use crate::git::Git;
 use crate::golang::{Target, Toolchain};
 use crate::interrupt::Interrupt;
 use crate::plan::{self, Build, Plan, Pull};
+use crate::provision;
 use crate::release::history;
 use crate::shell::quoted;
 use crate::stage::{build, package};
@@ -33,7 +34,7 @@ const SKEW: Duration = Duration::from_secs(1);
 
 /// The engine, which answers.
 pub fn engine(facts: &Facts) -> Check {
-    let Platform { os, arch } = &facts.platform;
+    let Platform { os, arch, .. } = &facts.platform;
     let rootless = if facts.rootless { ", rootless" } else { "" };
     let line = format!(
         "{}, API {}, {os}/{arch}, {}, {}{rootless}",
@@ -145,34 +146,33 @@ fn native() -> Platform {
     Platform {
         os: String::new(),
         arch: String::new(),
+        arm: None,
+        logs_grow: false,
     }
 }
 
-/// The image: is it there, and for the engine's architecture?
-pub async fn image(plan: &Plan, engine: &Engine, arch: &str) -> Check {
+/// The image: is it there, or to be had, and for the engine's platform?
+pub async fn image(plan: &Plan, engine: &Engine, platform: &Platform) -> Check {
     let wanted = &plan.container.image;
-    let pull = plan.container.pull;
-    match engine.image(wanted).await {
-        Err(failure) => failed("image", &failure),
-        Ok(Some(image)) if image.arch != arch && !image.arch.is_empty() => warning(
-            "image",
-            format!(
-                "`{wanted}` is for {}, and the engine runs on {arch}: none of its own programs will run",
-                image.arch
-            ),
-            format!("`docker pull --platform linux/{arch} {}`", quoted(wanted)),
-        ),
-        Ok(Some(_)) if pull == Pull::Always && wanted != BUILTIN => ok(
+    let present = match engine.image(wanted).await {
+        Ok(present) => present,
+        Err(failure) => return failed("image", &failure),
+    };
+    if let Err(failure) = provision::check(plan, present.as_ref(), platform).await {
+        return failed("image", &failure);
+    }
+    match (present, &plan.image_archive) {
+        (Some(_), _) if plan.pull == Pull::Always && wanted != BUILTIN => ok(
             "image",
             format!("`{wanted}` is there, and is pulled for each deployment"),
         ),
-        Ok(Some(_)) => ok("image", format!("`{wanted}` is there")),
-        Ok(None) if wanted == BUILTIN => ok(
+        (Some(_), _) => ok("image", format!("`{wanted}` is there")),
+        (None, _) if wanted == BUILTIN => ok(
             "image",
             "the built-in one, which the first deployment imports",
         ),
-        Ok(None) if pull == Pull::Never => failed("image", &missing_image(wanted, None)),
-        Ok(None) => {
+        (None, Some(archive)) => ok("image", format!("`{wanted}` is in `{}`", archive.display())),
+        (None, None) => {
             let mut check = lenient("image", &missing_image(wanted, None));
             check.line += ", and a deployment pulls it";
             check

@@ -8,7 +8,7 @@ mod ports;
 
 use std::time::Duration;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Platform};
 use crate::event::{Check, Emitter, Event, Verdict};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -77,7 +77,7 @@ async fn look_at_host(patient: &Patient<'_>, interrupt: &Interrupt, chart: &mut 
     }
     match (&asked, plan) {
         (Ok((engine, facts)), Some(plan)) => {
-            chart.note_all(look_at_service(plan, engine, &facts.platform.arch).await);
+            chart.note_all(look_at_service(plan, engine, &facts.platform).await);
         }
         (Err(_), Some(plan)) => chart.note_all(checkout::underway(plan)),
         (_, None) => {}
@@ -93,14 +93,14 @@ async fn look_at_host(patient: &Patient<'_>, interrupt: &Interrupt, chart: &mut 
 }
 
 /// What the engine has of the repository: what serves, its image, its ports.
-async fn look_at_service(plan: &Plan, engine: &Engine, arch: &str) -> Vec<Check> {
+async fn look_at_service(plan: &Plan, engine: &Engine, platform: &Platform) -> Vec<Check> {
     let found = async {
         tokio::try_join!(
             upkeep::containers(engine, &plan.repository),
             engine.running_containers(),
         )
     };
-    let image = host::image(plan, engine, arch);
+    let image = host::image(plan, engine, platform);
     let (found, image) = tokio::join!(found, image);
     let (own, running) = match found {
         Ok(found) => found,

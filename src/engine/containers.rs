@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum,
-    PortMap,
+    ContainerUpdateBody, PortMap,
 };
 use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
@@ -20,7 +20,7 @@ use super::identity::{Identity, REPOSITORY};
 use super::spec::{self, Spec};
 use super::{Engine, error};
 use crate::failure::{Code, Failure, Result};
-use crate::plan::Publish;
+use crate::plan::{Publish, Restart};
 
 /// How long a removal that somebody else has begun may take.
 const GOING: Duration = Duration::from_secs(10);
@@ -71,6 +71,10 @@ pub struct Details {
     pub exit_code: i64,
     pub out_of_memory: bool,
     pub restarts: i64,
+    /// Who its program runs as; empty: the image's user.
+    pub user: String,
+    /// Its program can write to mounts only.
+    pub root_is_read_only: bool,
     /// RFC 3339.
     pub started_at: String,
     /// RFC 3339; the year 1 for a process that has never ended.
@@ -159,7 +163,11 @@ impl Engine {
                         "`docker network ls` lists the networks; `docker network create` makes one",
                     )
                 } else {
-                    failure
+                    let hint = error::hint_on_settings(&failure.message.to_ascii_lowercase());
+                    Failure {
+                        hint: hint.map(str::to_owned),
+                        ..failure
+                    }
                 })
             }
         }
@@ -210,11 +218,24 @@ impl Engine {
     }
 
     /// Stops a container: SIGTERM, and SIGKILL after `timeout`. One that is gone or does not run is
-    /// stopped already.
+    /// stopped already. It stays stopped, whatever its restart policy says of the engine's next start.
     ///
     /// # Errors
     /// Those of any call to the engine.
-    pub async fn stop(&self, id: &str, timeout: Duration) -> Result<()> {
+    pub async fn stop(&self, container: &Container, timeout: Duration) -> Result<()> {
+        let id = &container.id;
+        let policy = container.identity.as_ref().map(|identity| identity.restart);
+        if policy.is_some_and(Restart::outlives_a_stop) {
+            self.set_restart(id, Restart::UnlessStopped).await?;
+        }
+        self.terminate(id, timeout).await
+    }
+
+    /// The same for a container that has no restart policy.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn terminate(&self, id: &str, timeout: Duration) -> Result<()> {
         let seconds = i32::try_from(spec::whole_seconds(timeout)).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         let docker = self
@@ -227,6 +248,31 @@ impl Engine {
                     .is_some_and(|(status, _)| matches!(status, 304 | 404)) =>
             {
                 Err(self.failure(format_args!("stop the container `{id}`"), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a container that is to serve again the restart policy that [`Engine::stop`] took.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn rearm(&self, id: &str, identity: &Identity) -> Result<()> {
+        if identity.restart.outlives_a_stop() {
+            self.set_restart(id, identity.restart).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_restart(&self, id: &str, restart: Restart) -> Result<()> {
+        let body = ContainerUpdateBody {
+            restart_policy: Some(spec::restart_policy(restart)),
+            ..ContainerUpdateBody::default()
+        };
+        match self.docker.update_container(id, body).await {
+            Err(error) if error::answer(&error).is_none_or(|(status, _)| status != 404) => {
+                let what = format_args!("set the restart policy of the container `{id}`");
+                Err(self.failure(what, error))
             }
             _ => Ok(()),
         }
@@ -306,8 +352,11 @@ impl Engine {
                     .and_then(|ip| ip.parse().ok())
             });
         let config = found.host_config.unwrap_or_default();
+        let program = found.config.unwrap_or_default();
         Ok(Some(Details {
-            tty: found.config.and_then(|config| config.tty) == Some(true),
+            tty: program.tty == Some(true),
+            user: program.user.unwrap_or_default(),
+            root_is_read_only: config.readonly_rootfs == Some(true),
             address,
             host_network: config.network_mode.as_deref() == Some("host"),
             publish: config
@@ -440,7 +489,9 @@ fn start_failure(failure: Failure) -> Failure {
         code: Code::StartFailed,
         ..failure
     };
-    if has("no such file or directory") || has("executable file not found") {
+    if let Some(hint) = error::hint_on_settings(&message) {
+        failure.hint(hint)
+    } else if has("no such file or directory") || has("executable file not found") {
         failure.hint("the program, or the loader it was linked against, is not in the image: `--image` names another one")
     } else if has("permission denied") {
         failure.hint("`ls -l` the file in `.sdp/build`: it must be executable, and its directory not mounted noexec")

@@ -59,6 +59,34 @@ pub(super) fn answer(error: &Error) -> Option<(u16, &str)> {
     }
 }
 
+/// What the engine says of an error, at once or in the middle of an answer.
+pub(super) fn told(error: &Error) -> Option<&str> {
+    match error {
+        Error::DockerResponseServerError { message, .. } => Some(message.trim()),
+        Error::DockerStreamError { error } => Some(error.trim()),
+        _ => None,
+    }
+}
+
+/// What to do about a setting that the engine finds fault with, when it creates the container or when it
+/// starts it. The message is in lower case.
+pub(super) fn hint_on_settings(message: &str) -> Option<&'static str> {
+    let has = |text: &str| message.contains(text);
+    if has("unable to find user") || has("unable to find group") {
+        Some("the image knows no such name: `--user UID:GID` needs none")
+    } else if has("log opt") || has("logging driver") {
+        Some(
+            "`docker info --format '{{.LoggingDriver}}'` shows whose option `--log-opt` has to give",
+        )
+    } else if has("range of cpus") {
+        Some("`--cpus` is to name no more than the engine has")
+    } else if has("setting rlimit") {
+        Some("`--ulimit` is to name no more than the engine itself may: `ulimit -H -a`")
+    } else {
+        None
+    }
+}
+
 fn unreachable(endpoint: &str) -> Failure {
     Failure::new(Code::EngineUnreachable, format!("no engine answers at `{endpoint}`")).hint(
         "`sudo systemctl start docker` starts it; `-H` or DOCKER_HOST names one that listens elsewhere",

@@ -33,18 +33,15 @@ impl Engine {
     /// # Errors
     /// `engine_unreachable`, `engine_denied`, `engine_error`.
     pub async fn facts(&self) -> Result<Facts> {
-        let info = async {
-            let asked = self.docker.info().await;
-            asked.map_err(|error| self.failure("ask the engine about itself", error))
-        };
         let before = Timestamp::now();
-        let (version, info) = tokio::try_join!(self.version(), info)?;
+        let (version, info) = self.description().await?;
         let after = Timestamp::now();
+        let platform = self.platform_of(&version, &info);
         let options = info.security_options.unwrap_or_default();
         let driver = info.cgroup_driver.map(|driver| driver.to_string());
         let cgroup = info.cgroup_version.map(|version| version.to_string());
         Ok(Facts {
-            platform: Platform::of(&version),
+            platform,
             version: version.version.unwrap_or_default(),
             api: version.api_version.unwrap_or_default(),
             storage: info.driver.unwrap_or_default(),

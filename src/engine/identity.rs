@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::plan::Health;
+use crate::plan::{Health, Restart};
 
 pub(super) const REPOSITORY: &str = "sdp.repository";
 const PATH: &str = "sdp.path";
@@ -17,6 +17,7 @@ const HEALTH_HTTP: &str = "sdp.health-http";
 const HEALTH_TIMEOUT: &str = "sdp.health-timeout-ms";
 const SETTLE: &str = "sdp.settle-ms";
 const STOP_TIMEOUT: &str = "sdp.stop-timeout-ms";
+const RESTART: &str = "sdp.restart";
 const SETTINGS: &str = "sdp.settings";
 const CREATED: &str = "sdp.created-ns";
 pub(super) const CANARY: &str = "sdp.canary";
@@ -39,6 +40,8 @@ pub struct Identity {
     pub health: Health,
     /// How long it may take to stop.
     pub stop_timeout: Duration,
+    /// When the engine is to start it again, as long as it serves.
+    pub restart: Restart,
     /// When it was made, in Unix nanoseconds; the engine lists whole seconds, which tie.
     pub created: i64,
     /// A digest of all that makes the container beside its commit.
@@ -57,6 +60,7 @@ impl Identity {
             (COMMIT.to_owned(), self.commit.clone()),
             (RELEASE.to_owned(), path(&self.release)),
             (PORT.to_owned(), self.port.to_string()),
+            (RESTART.to_owned(), self.restart.to_string()),
             (SETTINGS.to_owned(), self.settings.clone()),
             (CREATED.to_owned(), self.created.to_string()),
             (
@@ -102,6 +106,7 @@ impl Identity {
                 settle: millis(SETTLE, Duration::from_secs(2)),
             },
             created: label(CREATED).parse().unwrap_or_default(),
+            restart: label(RESTART).parse().unwrap_or_default(),
             settings: label(SETTINGS),
             stop_timeout: millis(STOP_TIMEOUT, Duration::from_secs(10)),
             canary: labels.contains_key(CANARY),

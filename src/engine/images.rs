@@ -1,12 +1,13 @@
 //! Images: is it there, and if not, can it be had.
 
-use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt as _;
 
-use super::{BUILTIN, Engine, builtin, error};
-use crate::event::{Amount, Unit};
+use super::reference::Reference;
+use super::{BUILTIN, Engine, Platform, builtin, error};
+use crate::event::Amount;
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Pull;
 use crate::shell::quoted;
@@ -18,8 +19,54 @@ pub struct Image {
     pub reference: String,
     /// The digest of its content.
     pub id: String,
-    /// In Go's terms.
-    pub arch: String,
+    /// In Go's terms; empty where the engine does not know.
+    os: String,
+    arch: String,
+    /// Such as `v7`.
+    variant: String,
+}
+
+/// How an image that is not there may be had.
+#[derive(Clone, Copy, Debug)]
+pub struct Ways<'a> {
+    pub pull: Pull,
+    /// A file that holds it.
+    pub archive: Option<&'a Path>,
+}
+
+/// How much of an image has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    pub amount: Option<Amount>,
+    /// How many layers are there, of how many.
+    pub layers: Option<(usize, usize)>,
+}
+
+impl Image {
+    /// An image for another platform is refused also where the engine could emulate that: programs are
+    /// built for the engine's own.
+    ///
+    /// # Errors
+    /// `wrong_image`.
+    pub fn check(&self, platform: &Platform) -> Result<()> {
+        let is = |ours: &str, theirs: &str| ours.is_empty() || ours == theirs;
+        let version = self
+            .variant
+            .strip_prefix('v')
+            .and_then(|v| v.parse::<u8>().ok());
+        let is_too_new = self.arch == "arm" && platform.arm.is_some_and(|arm| version > Some(arm));
+        if is(&self.os, &platform.os) && is(&self.arch, &platform.arch) && !is_too_new {
+            return Ok(());
+        }
+        let variant = if self.variant.is_empty() { "" } else { "/" };
+        let message = format!(
+            "the image `{}` is for {}/{}{variant}{}, and the engine is {}/{}",
+            self.reference, self.os, self.arch, self.variant, platform.os, platform.arch
+        );
+        Err(Failure::new(Code::WrongImage, message).hint(format!(
+            "`--image` names one that is built for the engine, as `{BUILTIN}` always is; `--pull always` replaces one that was brought here by hand"
+        )))
+    }
 }
 
 impl Engine {
@@ -33,11 +80,14 @@ impl Engine {
         } else {
             reference
         };
-        check(reference)?;
+        // It goes into a path of the engine's API as it is.
+        Reference::parse(reference)?;
         match self.docker.inspect_image(reference).await {
             Ok(found) => Ok(Some(Image {
                 id: found.id.unwrap_or_default(),
+                os: found.os.unwrap_or_default(),
                 arch: found.architecture.unwrap_or_default(),
+                variant: found.variant.unwrap_or_default(),
                 reference: reference.to_owned(),
             })),
             Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
@@ -49,74 +99,34 @@ impl Engine {
         }
     }
 
-    /// Sees to it that the image is there: imports the built-in one, pulls any other as `pull` allows.
-    /// `progress` is told how much of it has come.
+    /// Sees to it that the image is there, and for the engine's platform: imports the built-in one, loads
+    /// or pulls any other as `ways` allow. `progress` is told how much of it has come.
     ///
     /// # Errors
-    /// `image_missing`, with the ways to get it.
+    /// `image_missing`, `wrong_image`, `registry_denied`, `registry_unreachable`, with the ways to get it.
     pub async fn provide_image(
         &self,
         wanted: &str,
-        pull: Pull,
+        ways: Ways<'_>,
         present: Option<Image>,
-        progress: impl Fn(Amount),
+        platform: &Platform,
+        progress: impl Fn(Arrival) + Send + Sync + 'static,
     ) -> Result<Image> {
-        match (present, pull) {
-            (Some(image), _) if wanted == BUILTIN => return Ok(image),
-            (Some(image), Pull::Missing | Pull::Never) => return Ok(image),
-            (None, _) if wanted == BUILTIN => self.import_builtin().await?,
-            (None, Pull::Never) => {}
-            (_, Pull::Always) | (None, Pull::Missing) => self.pull(wanted, progress).await?,
-        }
-        self.image(wanted)
-            .await?
-            .ok_or_else(|| missing_image(wanted, None))
-    }
-
-    async fn pull(&self, reference: &str, progress: impl Fn(Amount)) -> Result<()> {
-        let tagged = if reference
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.contains([':', '@']))
-        {
-            reference.to_owned()
-        } else {
-            format!("{reference}:latest")
-        };
-        let options = CreateImageOptionsBuilder::new().from_image(&tagged).build();
-        let mut pulled = self.docker.create_image(Some(options), None, None);
-        let mut layers = HashMap::new();
-        while let Some(step) = pulled.next().await {
-            let step = step.map_err(|error| {
-                let told = error::answer(&error).map(|(_, message)| message.to_owned());
-                let failure = self.failure(format_args!("pull `{reference}`"), error);
-                match told {
-                    Some(message) if failure.code == Code::EngineError => {
-                        missing_image(reference, Some(&message))
-                    }
-                    _ => failure,
-                }
-            })?;
-            if let Some(error) = step.error_detail.and_then(|error| error.message) {
-                return Err(missing_image(reference, Some(&error)));
+        match (present, ways.archive, ways.pull) {
+            (Some(image), ..) if wanted == BUILTIN => return Ok(image),
+            (Some(image), _, Pull::Missing | Pull::Never) => {
+                return image.check(platform).map(|()| image);
             }
-            // Extracting counts the same bytes again.
-            if let (Some("Downloading"), Some(layer), Some(detail)) =
-                (step.status.as_deref(), step.id, step.progress_detail)
-                && let (Some(done), Some(total)) = (detail.current, detail.total)
-            {
-                layers.insert(layer, (done, total));
-                let sum = |part: fn(&(i64, i64)) -> i64| {
-                    u64::try_from(layers.values().map(part).sum::<i64>()).unwrap_or(0)
-                };
-                progress(Amount {
-                    done: sum(|layer| layer.0),
-                    total: Some(sum(|layer| layer.1)),
-                    unit: Unit::Bytes,
-                });
+            (None, ..) if wanted == BUILTIN => self.import_builtin().await?,
+            (_, Some(archive), _) => self.load(archive, wanted, progress).await?,
+            (None, None, Pull::Never) => {}
+            (_, None, Pull::Always) | (None, None, Pull::Missing) => {
+                self.pull(wanted, progress).await?;
             }
         }
-        Ok(())
+        let image = self.image(wanted).await?;
+        let image = image.ok_or_else(|| missing_image(wanted, None))?;
+        image.check(platform).map(|()| image)
     }
 
     async fn import_builtin(&self) -> Result<()> {
@@ -146,24 +156,7 @@ pub fn missing_image(reference: &str, cause: Option<&str>) -> Failure {
         None => format!("the image `{reference}` is not there"),
     };
     Failure::new(Code::ImageMissing, message).hint(format!(
-        "`docker pull {}`, `docker load -i FILE`, or `--image builtin`, a minimal image that sdp carries",
+        "`docker pull {}`, `--image-archive FILE`, or `--image builtin`, a minimal image that sdp carries",
         quoted(reference)
     ))
-}
-
-/// A reference goes into a path of the engine's API as it is.
-fn check(reference: &str) -> Result<()> {
-    let good = reference.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && reference
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c))
-        && !reference.contains("..");
-    if good {
-        Ok(())
-    } else {
-        Err(
-            Failure::new(Code::Usage, format!("`{reference}` is no image"))
-                .hint("`--image alpine:3.20`, `--image REGISTRY/NAME@sha256:DIGEST`"),
-        )
-    }
 }

@@ -3,6 +3,7 @@
 //! Names and messages that come back are the engine's own and untrusted; ids that go in come from
 //! the engine or are checked by [`crate::plan`], as bollard puts them into paths unescaped.
 
+mod archive;
 mod builtin;
 mod containers;
 mod error;
@@ -11,21 +12,27 @@ mod identity;
 mod images;
 mod lines;
 mod logs;
+mod platform;
+mod pull;
+mod reference;
+mod registry;
 mod spec;
 mod watch;
 
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::SystemVersion;
 
+pub use archive::check_archive;
 pub use builtin::BUILTIN;
 pub use containers::{Binding, Container, Details, shared_host_port};
 pub use facts::Facts;
 pub use identity::Identity;
-pub use images::{Image, missing_image};
+pub use images::{Arrival, Image, Ways, missing_image};
 pub use logs::{LogQuery, LogReader};
-pub use spec::Spec;
+pub use platform::Platform;
+pub use reference::check_image;
+pub use spec::{NO_NEW_PRIVILEGES, Spec};
 pub use watch::{Exit, Watch};
 
 use crate::failure::{Code, Failure, Result};
@@ -41,25 +48,6 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Engine {
     docker: Docker,
     endpoint: String,
-}
-
-/// What the engine runs on, in Go's terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
-    pub os: String,
-    pub arch: String,
-}
-
-impl Platform {
-    fn of(version: &SystemVersion) -> Platform {
-        let or = |word: &Option<String>, otherwise: &str| {
-            word.clone().unwrap_or_else(|| otherwise.to_owned())
-        };
-        Platform {
-            os: or(&version.os, "linux"),
-            arch: or(&version.arch, "amd64"),
-        }
-    }
 }
 
 impl Engine {
@@ -84,19 +72,6 @@ impl Engine {
             docker: docker.with_timeout(PATIENCE),
             endpoint: endpoint.to_owned(),
         })
-    }
-
-    /// Asks what the engine runs on; the cheapest proof that it answers.
-    ///
-    /// # Errors
-    /// `engine_unreachable`, `engine_denied`, `engine_error`.
-    pub async fn platform(&self) -> Result<Platform> {
-        self.version().await.map(|version| Platform::of(&version))
-    }
-
-    async fn version(&self) -> Result<SystemVersion> {
-        let asked = self.docker.version().await;
-        asked.map_err(|error| self.failure("ask the engine for its version", error))
     }
 
     /// The same engine, whose answers are not waited for longer than this.

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, HostConfig, Mount, MountType, PortBinding,
-    PortMap, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig, Mount,
+    MountType, PortBinding, PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::identity::{CANARY, Identity};
-use crate::plan::{Publish, Volume};
+use crate::plan::{Limits, Publish, Restart, Volume};
+
+/// What keeps a program from gaining rights by what it runs, set-user-id files for one.
+pub const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
 
 /// What a container is to be like.
 #[derive(Clone, Debug)]
@@ -26,7 +29,9 @@ pub struct Spec {
     pub volumes: Vec<Volume>,
     pub source_read_only: bool,
     pub network: Option<String>,
-    pub restart: bool,
+    pub limits: Limits,
+    /// For the engine's log driver, whichever it is.
+    pub log_options: Vec<(String, String)>,
 }
 
 impl Spec {
@@ -83,15 +88,47 @@ impl Spec {
             exposed_ports: Some(exposed),
             labels: Some(labels),
             stop_timeout: i64::try_from(whole_seconds(self.identity.stop_timeout)).ok(),
+            user: self.limits.user.clone(),
             host_config: Some(HostConfig {
                 // `binds` would create a missing source as an empty directory.
                 mounts: Some(mounts),
                 port_bindings: Some(ports),
                 network_mode: self.network.clone(),
-                restart_policy: Some(restart_policy(self.restart)),
-                ..HostConfig::default()
+                ..self.confined()
             }),
             ..ContainerCreateBody::default()
+        }
+    }
+
+    /// What the program may do and take.
+    fn confined(&self) -> HostConfig {
+        let limits = &self.limits;
+        let ulimits = limits.ulimits.iter().map(|limit| ResourcesUlimits {
+            name: Some(limit.name.clone()),
+            soft: Some(limit.soft),
+            hard: Some(limit.hard),
+        });
+        let tmpfs = limits.tmpfs().into_iter();
+        HostConfig {
+            security_opt: Some(vec![NO_NEW_PRIVILEGES.to_owned()]),
+            readonly_rootfs: Some(limits.hardened),
+            cap_drop: limits.hardened.then(|| vec!["ALL".to_owned()]),
+            tmpfs: Some(
+                tmpfs
+                    .map(|(path, options)| (path.to_owned(), options.to_owned()))
+                    .collect(),
+            ),
+            memory: limits.memory,
+            nano_cpus: limits.nano_cpus,
+            pids_limit: limits.pids,
+            ulimits: Some(ulimits.collect()),
+            // Without a type it is the engine's own.
+            log_config: (!self.log_options.is_empty()).then(|| HostConfigLogConfig {
+                typ: None,
+                config: Some(self.log_options.iter().cloned().collect()),
+            }),
+            restart_policy: Some(restart_policy(limits.restart)),
+            ..HostConfig::default()
         }
     }
 }
@@ -113,7 +150,7 @@ pub(super) fn canary_body(found: ContainerInspectResponse) -> ContainerCreateBod
         stop_timeout: config.stop_timeout,
         host_config: found.host_config.map(|host| HostConfig {
             port_bindings: None,
-            restart_policy: Some(restart_policy(false)),
+            restart_policy: Some(restart_policy(Restart::No)),
             ..host
         }),
         ..ContainerCreateBody::default()
@@ -125,14 +162,16 @@ pub(super) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-fn restart_policy(restart: bool) -> RestartPolicy {
+pub(super) fn restart_policy(restart: Restart) -> RestartPolicy {
+    let (name, times) = match restart {
+        Restart::No => (RestartPolicyNameEnum::NO, None),
+        Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),
+        Restart::OnFailure(times) => (RestartPolicyNameEnum::ON_FAILURE, times),
+        Restart::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+    };
     RestartPolicy {
-        name: Some(if restart {
-            RestartPolicyNameEnum::UNLESS_STOPPED
-        } else {
-            RestartPolicyNameEnum::NO
-        }),
-        maximum_retry_count: None,
+        name: Some(name),
+        maximum_retry_count: times.map(i64::from),
     }
 }
 

@@ -1,11 +1,18 @@
 //! How far a container's log has been read, so that reading can go on without loss or doubling.
 
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::event::{LogLine, Stream};
 
 /// The engine does not keep the order between the two streams: one may lag behind the other by this much.
 const LAG: SignedDuration = SignedDuration::from_secs(1);
+
+/// Of how many lines it is known that they have been seen. The engine repeats what it has read of a new
+/// file of a rotated log before it notices the rotation: some hundred lines in a flood.
+const KNOWN: usize = 64 * 1024;
 
 /// How far both streams of a log have been read.
 ///
@@ -27,6 +34,10 @@ struct Side {
     seen: u32,
     /// Of the reading that goes on: the end of what had been seen when it began.
     until: Option<Again>,
+    /// The last lines, oldest first, each as the hash of its time and its text.
+    known: VecDeque<u64>,
+    /// Lines come again: where among the known ones the next is.
+    replay: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -62,7 +73,7 @@ impl Place {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        if side.has_seen(time) {
+        if side.has_seen(time) || side.comes_again(time, line.bytes) {
             return false;
         }
         if side.last == time {
@@ -102,6 +113,35 @@ impl Side {
         }
         self.until = None;
         false
+    }
+
+    /// Whether the engine repeats a line within one reading, as this engine (moby 20.10) does after the log
+    /// was rotated: those of the new file, from its first one on. A time that is earlier than the last is
+    /// not enough, as clocks are set back; nor is the same one, where the clock is coarse.
+    fn comes_again(&mut self, time: &str, text: &[u8]) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (time, text).hash(&mut hasher);
+        let line = hasher.finish();
+        // Times of one log are all of the same length, in UTC.
+        let is_later = time > self.last.as_str();
+        let is_exact = !time.ends_with("000Z");
+        let next = self
+            .replay
+            .take()
+            .filter(|next| self.known.get(*next) == Some(&line));
+        let place = match next {
+            None if is_later || (time == self.last && !is_exact) => None,
+            None => self.known.iter().rposition(|known| *known == line),
+            next => next,
+        };
+        self.replay = place.map(|place| place + 1);
+        if place.is_none() {
+            if self.known.len() == KNOWN {
+                self.known.pop_front();
+            }
+            self.known.push_back(line);
+        }
+        place.is_some()
     }
 }
 
@@ -153,6 +193,29 @@ mod tests {
         // It ended before anything new came, twice.
         since(&mut place);
         assert_eq!(read(&mut place, &[out(3), out(3)]), [false, true]);
+    }
+
+    #[test]
+    fn lines_that_come_again_in_a_reading_are_left_out_and_those_of_a_clock_set_back_are_not() {
+        let at = |nanos: u32| {
+            let time = format!("2026-01-02T03:04:05.{nanos:09}Z");
+            (Stream::Stdout, time)
+        };
+        let mut place = Place::default();
+        let first = [at(1), at(2), at(3), at(4)];
+        assert_eq!(read(&mut place, &first), [true; 4]);
+        // The new file began with the second or the last line.
+        let again = [at(2), at(3), at(4), at(5), at(5), at(6)];
+        let new = [false, false, false, true, false, true];
+        assert_eq!(read(&mut place, &again), new);
+        // A clock is set back by an hour, and the log is rotated then.
+        assert_eq!(read(&mut place, &[out(1), out(2), out(3)]), [true; 3]);
+        assert_eq!(
+            read(&mut place, &[out(2), out(3), out(4)]),
+            [false, false, true]
+        );
+        // A clock that counts microseconds gives two lines one time.
+        assert_eq!(read(&mut place, &[out(4)]), [true]);
     }
 
     #[test]

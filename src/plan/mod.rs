@@ -3,6 +3,7 @@
 mod arguments;
 mod env_command;
 mod env_file;
+mod limits;
 mod secrets;
 mod stamp;
 
@@ -21,8 +22,10 @@ use secrets::{build_variables, credentials, exposed_files, variables};
 use crate::cli::{self, Repo};
 pub use crate::cli::{Mount, Pull};
 use crate::credentials::Credentials;
+use crate::engine::check_image;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Login, Revision};
+pub use limits::{Limits, Restart};
 pub use stamp::Stamp;
 
 /// Everything that a deployment is to do.
@@ -36,6 +39,9 @@ pub struct Plan {
     pub submodules: bool,
     pub build: Build,
     pub container: Container,
+    pub pull: Pull,
+    /// A file to load the image from, if it is not there.
+    pub image_archive: Option<PathBuf>,
     pub health: Health,
     pub hooks: Hooks,
     pub keep: usize,
@@ -100,7 +106,6 @@ pub struct Build {
 #[derive(Debug)]
 pub struct Container {
     pub image: String,
-    pub pull: Pull,
     /// The later one of two with the same name counts.
     pub env: Vec<(String, String)>,
     pub publish: Vec<Publish>,
@@ -114,6 +119,7 @@ pub struct Container {
     /// Untracked files that the release takes along, as patterns relative to the checkout.
     pub include: Vec<String>,
     pub secrets: Vec<Secret>,
+    pub limits: Limits,
 }
 
 /// What proves a release.
@@ -192,6 +198,8 @@ impl Plan {
         };
         let (repository, login) =
             Repository::with_login(repo, source.path.as_deref(), source.url.as_deref())?;
+        check_image(&container.image, container.image_archive.is_some())?;
+        let volumes = each(&container.volume, Volume::parse)?;
         let mut plan = Plan {
             id: match &release.id {
                 Some(id) => checked_name("--id", id)?,
@@ -220,10 +228,10 @@ impl Plan {
             },
             container: Container {
                 image: container.image.clone(),
-                pull: container.pull,
                 env: variables(container)?,
                 publish: each(&container.publish, Publish::parse)?,
-                volumes: each(&container.volume, Volume::parse)?,
+                limits: Limits::new(&deploy.limits, &volumes)?,
+                volumes,
                 port: container.port,
                 network: container.network.clone(),
                 labels: each(&container.label, label)?,
@@ -233,6 +241,8 @@ impl Plan {
                 include: each(&container.include, include)?,
                 secrets: each(&container.secret, Secret::parse)?,
             },
+            pull: container.pull,
+            image_archive: container.image_archive.clone(),
             health: Health {
                 http: release
                     .health_http

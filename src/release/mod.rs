@@ -518,10 +518,27 @@ fn make_directory(checkout: &Path, directory: &Path) -> Result<bool> {
         .map_err(|error| io(format_args!("create `{}`", checkout.display()), error))?;
     let is_new = match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            keep_private(directory);
+            false
+        }
         Err(error) => return Err(io(format_args!("create `{}`", directory.display()), error)),
     };
     Ok(is_new)
+}
+
+/// Takes others' rights to sdp's directory away: programs and releases in it may hold what only their
+/// containers should see. These see their own release all the same, as the engine mounts it past the
+/// directories above. A directory that is somebody else's is theirs to close.
+fn keep_private(directory: &Path) {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    let Ok(open) = rustix::fs::open(directory, flags, Mode::empty()) else {
+        return;
+    };
+    if rustix::fs::fstat(&open).is_ok_and(|found| found.st_mode & 0o077 != 0) {
+        rustix::fs::fchmod(&open, Mode::RWXU).ok();
+    }
 }
 
 /// Whether an open file is the one that stands at `path` now.

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Exit, LogQuery, Spec};
 use crate::event::LogLine;
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Handed, check_loader};
-use crate::plan::Plan;
+use crate::plan::{Plan, Restart};
 
 /// How many of the last lines explain a failure.
 const SHOWN: usize = 20;
@@ -126,7 +126,7 @@ pub async fn in_container(
     // Whatever clears a canary that a killed run left clears this.
     spec.identity.canary = true;
     spec.publish.clear();
-    spec.restart = false;
+    spec.limits.restart = Restart::No;
     spec.command = ["sh", "-c", command].map(str::to_owned).to_vec();
     let facts = facts.0.iter().cloned();
     spec.env
@@ -162,7 +162,11 @@ async fn create_and_run(cx: &Context, engine: &Engine, spec: &Spec, command: &st
             // A migration is asked to end before it is killed.
             if cx.interrupt.signal().is_some() {
                 let timeout = spec.identity.stop_timeout.min(TO_END);
-                engine.impatient(WAY_BACK).stop(&id, timeout).await.ok();
+                engine
+                    .impatient(WAY_BACK)
+                    .terminate(&id, timeout)
+                    .await
+                    .ok();
             }
             Err(failure)
         }

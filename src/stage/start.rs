@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use super::build::Binary;
-use crate::engine::{Identity, Image, Spec};
+use crate::engine::{Identity, Image, Platform, Spec};
 use crate::event::Commit;
 use crate::failure::Result;
 use crate::git::Git;
@@ -31,6 +31,7 @@ pub fn prepare(
     origin: Origin<'_>,
     binary: &Binary,
     image: &Image,
+    platform: &Platform,
     settings: String,
 ) -> Result<Spec> {
     let repository = &plan.repository;
@@ -62,6 +63,7 @@ pub fn prepare(
             port: plan.container.port,
             health: plan.health.clone(),
             stop_timeout: plan.container.stop_timeout,
+            restart: plan.container.limits.restart,
             created: i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default(),
             settings,
             canary: false,
@@ -75,7 +77,8 @@ pub fn prepare(
         volumes: plan.container.mounts(),
         source_read_only: plan.container.mount == Mount::Release,
         network: plan.container.network.clone(),
-        restart: true,
+        limits: plan.container.limits.clone(),
+        log_options: plan.container.limits.log_options(platform.logs_grow),
     })
 }
 

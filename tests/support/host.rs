@@ -223,6 +223,11 @@ impl Host {
         self.environment.command(program, &self.checkout())
     }
 
+    /// A program that serves this host.
+    pub fn server(&self, program: &Path) -> Command {
+        self.environment.server(program, self.root.path())
+    }
+
     pub fn sdp(&self, arguments: &[&str]) -> Sdp {
         let command = self
             .environment

@@ -12,6 +12,7 @@ mod git_http;
 mod host;
 mod http;
 mod http_proxy;
+pub mod images;
 mod lookout;
 mod origin;
 pub mod program;

@@ -240,6 +240,43 @@ func main() {
     )])
 }
 
+/// A program that prints `ready` and waits for `/data/go`; then 6,000 lines of 1 KiB in bursts, and `done`.
+pub fn bursts() -> Files {
+    module(&[(
+        "main.go",
+        r#"package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func main() {
+	fmt.Println("ready")
+	for {
+		if _, err := os.Stat("/data/go"); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	out := bufio.NewWriter(os.Stdout)
+	for i := 0; i < 6000; i++ {
+		fmt.Fprintf(out, "%04d %s\n", i, strings.Repeat("x", 1000))
+		if i%100 == 99 {
+			out.Flush()
+			time.Sleep(40 * time.Millisecond)
+		}
+	}
+	fmt.Println("done")
+	time.Sleep(time.Hour)
+}
+"#,
+    )])
+}
+
 /// A source file with a mistake in line 4.
 pub fn broken() -> Files {
     module(&[(

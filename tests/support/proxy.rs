@@ -81,7 +81,7 @@ impl Proxy {
         };
     }
 
-    /// Lets the engine pass for one on a machine of this architecture, in Go's terms.
+    /// Lets the engine pass for one on a machine of this architecture, in Go's terms, with images for it.
     pub fn pretend(&self, arch: &'static str) {
         self.alter("version", "Arch", arch);
     }

@@ -1,0 +1,79 @@
+//! What the engine runs on, and what it does with logs.
+
+use std::path::{Path, PathBuf};
+
+use bollard::models::{SystemInfo, SystemVersion};
+use serde::Deserialize;
+
+use super::Engine;
+use crate::failure::Result;
+
+/// What the engine runs on, in Go's terms, and what it does with logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    pub os: String,
+    pub arch: String,
+    /// The version of a 32-bit ARM processor: 5 to 8.
+    pub arm: Option<u8>,
+    /// A container's log grows without end, unless its own options say otherwise.
+    pub logs_grow: bool,
+}
+
+impl Engine {
+    /// Asks what the engine runs on; the cheapest proof that it answers.
+    ///
+    /// # Errors
+    /// `engine_unreachable`, `engine_denied`, `engine_error`.
+    pub async fn platform(&self) -> Result<Platform> {
+        let (version, info) = self.description().await?;
+        Ok(self.platform_of(&version, &info))
+    }
+
+    /// What the engine says of itself.
+    pub(super) async fn description(&self) -> Result<(SystemVersion, SystemInfo)> {
+        tokio::try_join!(self.docker.version(), self.docker.info())
+            .map_err(|error| self.failure("ask the engine about itself", error))
+    }
+
+    pub(super) fn platform_of(&self, version: &SystemVersion, info: &SystemInfo) -> Platform {
+        let or = |word: &Option<String>, otherwise: &str| {
+            word.clone().unwrap_or_else(|| otherwise.to_owned())
+        };
+        // `local` rotates by itself, and others keep nothing here.
+        let grows = info.logging_driver.as_deref() == Some("json-file");
+        Platform {
+            os: or(&version.os, "linux"),
+            arch: or(&version.arch, "amd64"),
+            arm: info.architecture.as_deref().and_then(arm),
+            logs_grow: grows && !self.settings().is_some_and(|file| bounds_logs(&file)),
+        }
+    }
+
+    /// Where an engine of this machine has its settings: the system's, else a user's own.
+    fn settings(&self) -> Option<PathBuf> {
+        let socket = self.endpoint.strip_prefix("unix://")?;
+        if ["/var/run/docker.sock", "/run/docker.sock"].contains(&socket) {
+            return Some(PathBuf::from("/etc/docker/daemon.json"));
+        }
+        let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let config = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
+        Some(config?.join("docker/daemon.json"))
+    }
+}
+
+/// Whether the engine's settings say how large a log may grow. The engine itself does not tell.
+fn bounds_logs(file: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Settings {
+        #[serde(rename = "log-opts", default)]
+        log_options: serde_json::Map<String, serde_json::Value>,
+    }
+    let text = std::fs::read(file).unwrap_or_default();
+    serde_json::from_slice(&text)
+        .is_ok_and(|settings: Settings| settings.log_options.contains_key("max-size"))
+}
+
+/// The kernel's `armv7l` and the like.
+fn arm(machine: &str) -> Option<u8> {
+    machine.strip_prefix("armv")?.get(..1)?.parse().ok()
+}
