@@ -167,6 +167,38 @@ fn a_flag_beats_a_variable_beats_the_file() {
     assert!(table.contains("variable SDP_SETTLE"), "{table}");
 }
 
+#[test]
+fn other_commands_take_what_they_have_flags_for() {
+    let host = Host::new();
+    write(
+        &host,
+        "[defaults]\nhost = \"unix:///nowhere.sock\"\nstop-timeout = \"never\"\nfollow = true\n",
+    );
+    let said = |code: i32, arguments: &[&str]| {
+        let sdp = host.sdp(arguments).args(&["--json"]).env("DOCKER_HOST", "");
+        let run = sdp.env("SDP_ENVIRONMENT", "").run().exited(code);
+        run.problem().message.clone()
+    };
+    assert!(said(2, &["stop", "shop"]).contains("`--stop-timeout never`"));
+    let reached = said(3, &["stop", "shop", "--stop-timeout", "1s"]);
+    assert!(reached.contains("/nowhere.sock"), "{reached}");
+    for arguments in [&["status"][..], &["logs", "shop"], &["prune", "shop"]] {
+        let reached = said(3, arguments);
+        assert!(
+            reached.contains("/nowhere.sock"),
+            "{arguments:?}: {reached}"
+        );
+    }
+    // It says nothing of everything.
+    let all = host.sdp(&["status", "--json"]).env("DOCKER_HOST", "");
+    let all = all.env("SDP_ENVIRONMENT", "staging").run().exited(3);
+    assert!(
+        all.problem().message.contains("/nowhere.sock"),
+        "{}",
+        all.story()
+    );
+}
+
 /// A file, where the mistake in it is and what is said of it, and what is told beside that.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("[defaults]\nimage = \n", "2:9: ", "string"),

@@ -13,7 +13,7 @@ fn a_request_is_a_whole_deployment() {
         ..Access::default()
     });
     let request = serde_json::json!({
-        "id": "from-an-agent",
+        "id": "from-a-program",
         "repository": host.name(),
         "path": host.checkout(),
         "url": git.url(),
@@ -42,7 +42,7 @@ fn a_request_is_a_whole_deployment() {
     assert!(
         run.events
             .iter()
-            .all(|event| event.deployment_id == "from-an-agent")
+            .all(|event| event.deployment_id == "from-a-program")
     );
     assert_eq!(host.ask("/env?PASSWORD"), "hunter2-of-a-test");
     assert_eq!(host.ask("/env?LEVEL"), "3");
