@@ -22,8 +22,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
     $completions = @(switch ($command) {
         'sdp' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -75,6 +75,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--label', '--label', [CompletionResultType]::ParameterName, 'Add a label')
             [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long a container may take to stop before it is killed')
             [CompletionResult]::new('--mount', '--mount', [CompletionResultType]::ParameterName, 'What is mounted at /src: this deployment''s own copy, or the live checkout, writable')
+            [CompletionResult]::new('--deliver', '--deliver', [CompletionResultType]::ParameterName, 'How the release gets to the engine')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Untracked files that the release takes along, such as ''assets/**/*.css''')
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'The deployment''s id [default: the time and four random digits]')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay, with their stopped containers')
@@ -83,8 +84,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--settle', '--settle', [CompletionResultType]::ParameterName, 'How long a program that does not listen must stay up')
             [CompletionResult]::new('--lock-wait', '--lock-wait', [CompletionResultType]::ParameterName, 'How long to wait for another deployment of the repository to end')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag')
             [CompletionResult]::new('--submodules', '--submodules', [CompletionResultType]::ParameterName, 'Bring submodules to where the commit has them, which takes the git program')
             [CompletionResult]::new('--cgo', '--cgo', [CompletionResultType]::ParameterName, 'Build with cgo; the image must have the C library that the program is linked against')
@@ -106,8 +107,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;rollback' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'The deployment to go back to; `sdp status REPO` lists them')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--no-canary', '--no-canary', [CompletionResultType]::ParameterName, 'Never run two releases at once: stop the one that runs first')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -119,8 +120,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;start' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -132,8 +133,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;stop' {
             [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long the program may take to stop before it is killed')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -149,8 +150,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End that long ago, or at that moment; with --follow, when it comes')
             [CompletionResult]::new('--stream', '--stream', [CompletionResultType]::ParameterName, 'Only one of the two streams')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C')
             [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C')
             [CompletionResult]::new('--raw', '--raw', [CompletionResultType]::ParameterName, 'Let the program''s output steer the terminal: colours, but anything else, too')
@@ -167,8 +168,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;status' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--history', '--history', [CompletionResultType]::ParameterName, 'What was done to it, oldest first')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -181,8 +182,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;prune' {
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be removed')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
@@ -194,8 +195,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;completions' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but warnings and errors')

@@ -129,7 +129,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__deploy)
-            opts="-b -e -p -v -f -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --include --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --follow --redact-logs --raw --json --quiet --verbose --color --host --help"
+            opts="-b -e -p -v -f -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --env --env-file --publish --volume --port --network --label --stop-timeout --mount --deliver --include --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --follow --redact-logs --raw --json --quiet --verbose --color --host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -289,6 +289,10 @@ _sdp() {
                     ;;
                 --mount)
                     COMPREPLY=($(compgen -W "release checkout" -- "${cur}"))
+                    return 0
+                    ;;
+                --deliver)
+                    COMPREPLY=($(compgen -W "auto mount upload" -- "${cur}"))
                     return 0
                     ;;
                 --include)

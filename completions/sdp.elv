@@ -19,8 +19,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
     var completions = [
         &'sdp'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
             cand --quiet 'Say nothing but warnings and errors'
@@ -71,6 +71,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --label 'Add a label'
             cand --stop-timeout 'How long a container may take to stop before it is killed'
             cand --mount 'What is mounted at /src: this deployment''s own copy, or the live checkout, writable'
+            cand --deliver 'How the release gets to the engine'
             cand --include 'Untracked files that the release takes along, such as ''assets/**/*.css'''
             cand --id 'The deployment''s id [default: the time and four random digits]'
             cand --keep 'How many releases stay, with their stopped containers'
@@ -79,8 +80,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --settle 'How long a program that does not listen must stay up'
             cand --lock-wait 'How long to wait for another deployment of the repository to end'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
             cand --submodules 'Bring submodules to where the commit has them, which takes the git program'
             cand --cgo 'Build with cgo; the image must have the C library that the program is linked against'
@@ -101,8 +102,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;rollback'= {
             cand --to 'The deployment to go back to; `sdp status REPO` lists them'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --no-canary 'Never run two releases at once: stop the one that runs first'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
@@ -113,8 +114,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;start'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
             cand --quiet 'Say nothing but warnings and errors'
@@ -125,8 +126,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;stop'= {
             cand --stop-timeout 'How long the program may take to stop before it is killed'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
             cand --quiet 'Say nothing but warnings and errors'
@@ -141,8 +142,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --until 'End that long ago, or at that moment; with --follow, when it comes'
             cand --stream 'Only one of the two streams'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand -f 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
             cand --follow 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
             cand --raw 'Let the program''s output steer the terminal: colours, but anything else, too'
@@ -158,8 +159,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;status'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --history 'What was done to it, oldest first'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
@@ -171,8 +172,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;prune'= {
             cand --keep 'How many releases stay'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --dry-run 'Only say what would be removed'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
@@ -183,8 +184,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;completions'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --json 'Write JSON lines to standard output, and nothing else'
             cand -q 'Say nothing but warnings and errors'
             cand --quiet 'Say nothing but warnings and errors'

@@ -27,7 +27,7 @@ end
 complete -c sdp -n "__fish_sdp_needs_command" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_needs_command" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_needs_command" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_needs_command" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -72,6 +72,9 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l label -d 'Add a label
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l deliver -d 'How the release gets to the engine' -r -f -a "auto\t'Mounted; uploaded where the engine cannot see this host\'s directories'
+mount\t'A directory of this host'
+upload\t'A volume of the engine\'s, filled through its API'"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
@@ -82,7 +85,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l lock-wait -d 'How lon
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l submodules -d 'Bring submodules to where the commit has them, which takes the git program'
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l cgo -d 'Build with cgo; the image must have the C library that the program is linked against'
@@ -100,7 +103,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l to -d 'The deployme
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l no-canary -d 'Never run two releases at once: stop the one that runs first'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s q -l quiet -d 'Say nothing but warnings and errors'
@@ -109,7 +112,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s h -l help -d 'Print
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -118,7 +121,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How lo
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l verbose -d 'Say more: each stage as it starts, each remark'
@@ -131,7 +134,7 @@ stderr\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l raw -d 'Let the program\'s output steer the terminal: colours, but anything else, too'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s t -l timestamps -d 'Put the time before each line'
@@ -143,7 +146,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand logs" -s h -l help -d 'Print hel
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l history -d 'What was done to it, oldest first'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s q -l quiet -d 'Say nothing but warnings and errors'
@@ -153,7 +156,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many rele
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l dry-run -d 'Only say what would be removed'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -s q -l quiet -d 'Say nothing but warnings and errors'
@@ -162,7 +165,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand prune" -s h -l help -d 'Print he
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write JSON lines to standard output, and nothing else'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l verbose -d 'Say more: each stage as it starts, each remark'

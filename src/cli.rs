@@ -14,7 +14,7 @@ use clap::{
 };
 use clap_complete::Shell;
 
-pub use deploy::{Deploy, Mount, Pull, Source};
+pub use deploy::{Deliver, Deploy, Mount, Pull, Source};
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
 /// no Dockerfile.
@@ -72,7 +72,8 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
 
-    /// The engine's address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375
+    /// The engine's address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST
+    /// [default: that of docker's context]
     #[arg(
         short = 'H',
         long,

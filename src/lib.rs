@@ -10,6 +10,7 @@
 //!   `prune`: the other commands; `run`: what a deployment and a rollback have in common
 //! - `stage`: one function per stage, each taking what the former one made
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
+//! - `delivery`: how a release gets to the engine
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
 //! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `units`, `event`, `failure`: what all of them
@@ -19,6 +20,7 @@ mod child;
 mod cli;
 mod command;
 mod credentials;
+mod delivery;
 mod deploy;
 mod engine;
 mod event;

@@ -5,7 +5,7 @@ use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Revision};
 use crate::handover;
-use crate::plan::{Mount, Plan, Publish, Pull};
+use crate::plan::{Deliver, Mount, Plan, Publish, Pull};
 use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
@@ -170,6 +170,10 @@ fn docker_run(plan: &Plan, image: &str) -> String {
     flag(
         "--mount",
         match container.mount {
+            Mount::Release if container.deliver == Deliver::Upload => {
+                let volume = start::container_name(plan);
+                format!("type=volume,src={volume},dst=/src,readonly,volume-nocopy")
+            }
             Mount::Release => {
                 let release = path
                     .join(release::DIRECTORY)

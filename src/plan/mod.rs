@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arguments::{
-    checked_name, each, health_path, include, inside, label, revision, some_time, usage,
+    checked_name, delivery, each, health_path, include, inside, label, revision, some_time, usage,
 };
 pub use arguments::{duration, moment};
 use secrets::{build_variables, credentials, exposed_files, variables};
 
 use crate::cli;
-pub use crate::cli::{Mount, Pull};
+pub use crate::cli::{Deliver, Mount, Pull};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Login, Revision};
@@ -108,6 +108,7 @@ pub struct Container {
     pub args: Vec<String>,
     pub stop_timeout: Duration,
     pub mount: Mount,
+    pub deliver: Deliver,
     /// Untracked files that the release takes along, as patterns relative to the checkout.
     pub include: Vec<String>,
 }
@@ -209,6 +210,7 @@ impl Plan {
                 args: deploy.args.clone(),
                 stop_timeout: duration("--stop-timeout", &container.stop_timeout)?,
                 mount: container.mount,
+                deliver: delivery(container.deliver, container.mount)?,
                 include: each(&container.include, include)?,
             },
             health: Health {

@@ -59,6 +59,7 @@ pub fn prepare(
             branch: origin.branch,
             commit: origin.commit.id.clone(),
             release,
+            volume: None,
             port: plan.container.port,
             health: plan.health.clone(),
             stop_timeout: plan.container.stop_timeout,
@@ -74,6 +75,7 @@ pub fn prepare(
         publish: plan.container.publish.clone(),
         volumes: plan.container.volumes.clone(),
         source_read_only: plan.container.mount == Mount::Release,
+        deliver: plan.container.deliver,
         network: plan.container.network.clone(),
         restart: true,
     })

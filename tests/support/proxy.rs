@@ -37,6 +37,8 @@ struct State {
     gone: bool,
     /// What the engine's machine passes for, in Go's terms.
     arch: Option<&'static str>,
+    /// The API that the engine passes for having.
+    api: Option<&'static str>,
     struck: bool,
     /// Connections that are kept open without a word.
     held: Vec<UnixStream>,
@@ -81,6 +83,11 @@ impl Proxy {
     /// Lets the engine pass for one on a machine of this architecture, in Go's terms.
     pub fn pretend(&self, arch: &'static str) {
         self.state.lock().unwrap().arch = Some(arch);
+    }
+
+    /// Lets the engine pass for one with this API.
+    pub fn pretend_api(&self, api: &'static str) {
+        self.state.lock().unwrap().api = Some(api);
     }
 
     /// The calls since it was last armed, in the order in which they came.
@@ -155,9 +162,13 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         return Ok(());
     }
-    let arch = state.lock().unwrap().arch;
-    match arch {
-        Some(arch) if kind(&head) == "version" => answer_version(&mut engine, &mut client, arch)?,
+    let (arch, api) = {
+        let state = state.lock().unwrap();
+        (state.arch, state.api)
+    };
+    match [("Arch", arch), ("ApiVersion", api)] {
+        [(_, None), (_, None)] => drop(io::copy(&mut engine, &mut client)),
+        told if kind(&head) == "version" => answer_version(&mut engine, &mut client, told)?,
         _ => drop(io::copy(&mut engine, &mut client)),
     }
     client.shutdown(Shutdown::Both).ok();
@@ -166,8 +177,12 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes on the engine's version with another architecture in it.
-fn answer_version(engine: &mut UnixStream, client: &mut UnixStream, arch: &str) -> io::Result<()> {
+/// Passes on the engine's version with other words in it.
+fn answer_version(
+    engine: &mut UnixStream,
+    client: &mut UnixStream,
+    told: [(&str, Option<&str>); 2],
+) -> io::Result<()> {
     let (head, rest) = read_head(engine)?;
     let length = head
         .lines()
@@ -178,7 +193,11 @@ fn answer_version(engine: &mut UnixStream, client: &mut UnixStream, arch: &str) 
     body[..rest.len()].copy_from_slice(&rest);
     engine.read_exact(&mut body[rest.len()..])?;
     let mut version: serde_json::Value = serde_json::from_slice(&body)?;
-    version["Arch"] = arch.into();
+    for (key, value) in told {
+        if let Some(value) = value {
+            version[key] = value.into();
+        }
+    }
     let body = version.to_string();
     write!(
         client,
@@ -219,6 +238,10 @@ fn kind(head: &str) -> &'static str {
         ("GET", ["containers", _, "json"]) => "inspect",
         ("GET", ["containers", _, "logs"]) => "logs",
         ("HEAD", ["containers", _, "archive"]) => "archive",
+        ("PUT", ["containers", _, "archive"]) => "upload",
+        ("GET", ["volumes"]) => "volumes",
+        ("POST", ["volumes", "create"]) => "volume",
+        ("DELETE", ["volumes", _]) => "remove volume",
         ("POST", ["containers", "create"]) => "create",
         ("POST", ["containers", _, "start"]) => "start",
         ("POST", ["containers", _, "stop"]) => "stop",

@@ -1,0 +1,88 @@
+//! Where the engine's containers are, seen from here, and what time it is there.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Engine;
+use crate::failure::Result;
+
+/// Whether this host sees an engine's containers: their addresses, and their processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Here,
+    /// A container's process tells, if it can be seen.
+    Perhaps,
+    Elsewhere,
+}
+
+/// What does not change while sdp runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances {
+    place: Place,
+    /// How far the engine's clock is ahead of this host's.
+    ahead: SignedDuration,
+}
+
+impl Engine {
+    /// Where its containers are. The system's own engine is not asked.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn place(&self) -> Result<Place> {
+        Ok(self.circumstances().await?.place)
+    }
+
+    /// The host on which it publishes ports, as one calls it from here.
+    pub fn host(&self) -> String {
+        self.endpoint.host()
+    }
+
+    /// The time by the engine's own clock, which its events go by.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub(super) async fn now(&self) -> Result<Timestamp> {
+        let ahead = self.circumstances().await?.ahead;
+        let now = Timestamp::now();
+        Ok(now.checked_add(ahead).unwrap_or(now))
+    }
+
+    async fn circumstances(&self) -> Result<Circumstances> {
+        let found = self.circumstances.get_or_try_init(|| self.look_around());
+        found.await.copied()
+    }
+
+    async fn look_around(&self) -> Result<Circumstances> {
+        let is_roots = |socket| std::fs::metadata(socket).is_ok_and(|meta| meta.uid() == 0);
+        if self.endpoint.socket().is_some_and(is_roots) {
+            return Ok(Circumstances {
+                place: Place::Here,
+                ahead: SignedDuration::ZERO,
+            });
+        }
+        let asked = Timestamp::now();
+        let info = self.docker.info().await;
+        let info = info.map_err(|error| self.failure("ask the engine about its host", error))?;
+        let told = info
+            .system_time
+            .and_then(|time| time.parse::<Timestamp>().ok());
+        // A rootless engine's containers are in a network of their own, Docker Desktop's in a machine.
+        let options = info.security_options.unwrap_or_default();
+        let is_apart = options
+            .iter()
+            .any(|option| option.contains("name=rootless"))
+            || info
+                .operating_system
+                .is_some_and(|os| os.contains("Docker Desktop"));
+        Ok(Circumstances {
+            place: match self.endpoint.socket() {
+                _ if is_apart => Place::Elsewhere,
+                Some(_) => Place::Here,
+                None if self.endpoint.is_loopback() => Place::Perhaps,
+                None => Place::Elsewhere,
+            },
+            ahead: told.map_or(SignedDuration::ZERO, |told| told.duration_since(asked)),
+        })
+    }
+}
