@@ -11,6 +11,7 @@ mod deploy;
 mod disk;
 mod engine_faults;
 mod engine_restart;
+mod engines;
 mod examples;
 mod first_design;
 mod gap;
