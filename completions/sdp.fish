@@ -72,7 +72,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l label -d 'Add a label
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l deliver -d 'How the release gets to the engine' -r -f -a "auto\t'Mounted; uploaded where the engine cannot see this host\'s directories'
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l deliver -d 'How the release gets to the engine' -r -f -a "auto\t'Mounted; uploaded to another host, or where the engine cannot see this one\'s directories'
 mount\t'A directory of this host'
 upload\t'A volume of the engine\'s, filled through its API'"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r

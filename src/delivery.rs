@@ -4,6 +4,7 @@
 use crate::engine::{Engine, Spec};
 use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
+use crate::plan::Deliver;
 
 /// What engines say of a directory to mount that is not there for them: Docker, Docker Desktop, Podman.
 const UNSEEN: [&str; 3] = [
@@ -12,15 +13,28 @@ const UNSEEN: [&str; 3] = [
     "statfs ",
 ];
 
+/// Whether the release is to be uploaded without trying to mount it: to another host by default.
+pub fn is_upload(engine: &Engine, deliver: Deliver) -> bool {
+    match deliver {
+        Deliver::Auto => engine.is_remote(),
+        Deliver::Mount => false,
+        Deliver::Upload => true,
+    }
+}
+
 /// Whether the engine has refused a container as it cannot see the release, which is there: its name,
-/// with digits drawn by lot, is in the engine's words.
+/// with digits drawn by lot, is in the engine's words. Podman makes the directory that it misses, and then
+/// misses the program in it.
 pub fn is_unseen(failure: &Failure, spec: &Spec) -> bool {
+    let release = &spec.identity.release;
     let words = failure.message.to_ascii_lowercase();
-    let release = spec.identity.release.to_string_lossy();
-    failure.code == Code::StartFailed
-        && failure.message.contains(&*release)
-        && UNSEEN.iter().any(|unseen| words.contains(unseen))
-        && spec.identity.release.is_dir()
+    let misses = |name: &str| failure.message.contains(name);
+    let is_refused =
+        misses(&release.to_string_lossy()) && UNSEEN.iter().any(|unseen| words.contains(unseen));
+    let is_empty = words.contains("no such file or directory")
+        && spec.loader.is_none()
+        && spec.command.first().is_some_and(|program| misses(program));
+    failure.code == Code::StartFailed && (is_refused || is_empty) && release.is_dir()
 }
 
 /// The failure of an engine that does not see the release, where nothing is to be uploaded.

@@ -267,7 +267,8 @@ impl<'a> Handover<'a> {
         })
     }
 
-    /// That the engine does not see the release shows when it is to be mounted.
+    /// On another host the engine is not expected to see the release; elsewhere that shows when it is to
+    /// be mounted.
     async fn deliver_and_start(
         &mut self,
         canary: Canary,
@@ -279,11 +280,13 @@ impl<'a> Handover<'a> {
             Incoming::New(spec) => spec.deliver,
             Incoming::Kept { .. } => Deliver::Mount,
         };
-        if deliver == Deliver::Upload {
+        if delivery::is_upload(self.engine, deliver) {
             self.upload(events).await?;
         }
         match (self.try_start(canary, events).await, &self.incoming) {
-            (Err(failure), Incoming::New(spec)) if delivery::is_unseen(&failure, spec) => {
+            (Err(failure), Incoming::New(spec))
+                if spec.identity.volume.is_none() && delivery::is_unseen(&failure, spec) =>
+            {
                 if deliver != Deliver::Auto {
                     return Err(delivery::explained(failure, spec));
                 }

@@ -5,12 +5,12 @@ use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Revision};
 use crate::handover;
-use crate::plan::{Deliver, Mount, Plan, Publish, Pull};
+use crate::plan::{Mount, Plan, Publish, Pull};
 use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
 use crate::stage::{build, fetch, package, start};
-use crate::{deploy, upkeep};
+use crate::{delivery, deploy, upkeep};
 
 /// Says what each stage would do.
 ///
@@ -75,7 +75,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         Stage::Start,
         format!("{} of {image}", start::container_name(plan)),
     );
-    say(Stage::Start, docker_run(plan, &reference));
+    say(Stage::Start, docker_run(plan, engine, &reference));
     let proof = match &plan.health.http {
         Some(path) => format!(
             "GET {path} on port {} answers 2xx or 3xx",
@@ -157,7 +157,7 @@ fn succession(plan: &Plan, formers: &[Container]) -> String {
 /// The docker command that comes nearest. Values of variables are left out: docker takes them from
 /// its own environment then. Where they stand in other words, they are masked before a shell's quotes
 /// come between.
-fn docker_run(plan: &Plan, image: &str) -> String {
+fn docker_run(plan: &Plan, engine: &Engine, image: &str) -> String {
     let container = &plan.container;
     let mut words: Vec<String> = ["docker", "run", "-d", "--name"]
         .map(str::to_owned)
@@ -170,7 +170,7 @@ fn docker_run(plan: &Plan, image: &str) -> String {
     flag(
         "--mount",
         match container.mount {
-            Mount::Release if container.deliver == Deliver::Upload => {
+            Mount::Release if delivery::is_upload(engine, container.deliver) => {
                 let volume = start::container_name(plan);
                 format!("type=volume,src={volume},dst=/src,readonly,volume-nocopy")
             }

@@ -106,6 +106,15 @@ fn through_tls_and_a_context() {
     let back = |command: &str| sdp(&[command, host.name(), "--json"]).run();
     origin.link("../../etc/hostname", "out");
 
+    // Without a certificate of its own nobody gets in.
+    let bare = host.path("bare");
+    fs::create_dir(&bare).unwrap();
+    fs::copy(remote.authority.file(), bare.join("ca.pem")).unwrap();
+    let nobody = deploy(&["-H", &remote.engine.tls_address()])
+        .env("DOCKER_TLS_VERIFY", "1")
+        .env("DOCKER_CERT_PATH", bare.to_str().unwrap());
+    nobody.run().failed(3, "engine_denied", &[]);
+
     // It cannot be mounted, and says so to whoever insists.
     let refused = deploy(&["--deliver", "mount"]).run();
     let refused = refused.failed(6, "start_failed", &FIRST[..6]);
@@ -160,6 +169,20 @@ fn through_tls_and_a_context() {
     logs.wait_for_line("the program's line", |line| line.contains("listening on"));
     logs.interrupt();
     logs.finish().exited(0);
+
+    // By its socket it passes for this host's own, until it misses the release.
+    let wrapper = remote.engine.wrapper();
+    let arguments = ["deploy", host.name(), "--url", &url, "--json"];
+    origin.commit(&server("three"), "Say three");
+    let third = host
+        .sdp_through(&wrapper.each_ref().map(String::as_str), &arguments)
+        .env("DOCKER_HOST", &remote.engine.address())
+        .run()
+        .deployed(NEXT);
+    let remarks = third.remarks("start container");
+    assert!(remarks.contains(&"uploading the release"), "{remarks:?}");
+    remote.has_uploaded(&third);
+    back("rollback").deployed(BACK);
 
     sdp(&["prune", host.name(), "--keep", "1"]).run().exited(0);
     assert_eq!(remote.volumes(), [first.container()]);
@@ -281,7 +304,7 @@ fn killed_while_it_uploads() {
 fn what_cannot_be_an_engine_or_be_trusted() {
     let host = Host::new();
     let origin = host.origin(&server("one"));
-    context(&host, "near", "unix:///run/docker.sock");
+    context(&host, "near", "unix:///no/engine.sock");
     let docker = host.path("docker").display().to_string();
     let with = |variables: &[(&str, &str)]| {
         let unset = host
@@ -300,6 +323,12 @@ fn what_cannot_be_an_engine_or_be_trusted() {
 
     let unknown = with(&[("DOCKER_CONFIG", &docker), ("DOCKER_CONTEXT", "naer")]);
     says(&unknown.failed(2, "usage", &[]), "there is `near`");
+    // Without a home, docker's files are not looked for where sdp happens to be started.
+    fs::rename(host.path("docker"), host.path("srv/.docker")).unwrap();
+    let homeless = host.sdp(&["status"]).env("HOME", "").env("DOCKER_HOST", "");
+    homeless.run().exited(0);
+    fs::remove_dir_all(host.path("srv/.docker")).unwrap();
+
     let tls = ("DOCKER_TLS_VERIFY", "1");
     let certs = host.path("certs");
     fs::create_dir(&certs).unwrap();

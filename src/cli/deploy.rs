@@ -221,7 +221,7 @@ pub enum Mount {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Deliver {
-    /// Mounted; uploaded where the engine cannot see this host's directories
+    /// Mounted; uploaded to another host, or where the engine cannot see this one's directories
     Auto,
     /// A directory of this host
     Mount,

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Code, Failure, Result};
+use crate::shell::quoted;
 
 const DEFAULT: &str = "/var/run/docker.sock";
 
@@ -101,14 +102,20 @@ impl Endpoint {
     /// `usage`: an address of an unknown kind, a context that is not there, a file that cannot be read.
     pub fn find(host: Option<&str>) -> Result<Endpoint> {
         if let Some(host) = host.filter(|host| !host.is_empty()) {
-            return Endpoint::new(host, variables_tls()?);
+            let is_tcp = ["tcp://", "https://"]
+                .iter()
+                .any(|kind| host.starts_with(kind));
+            let tls = if is_tcp { variables_tls()? } else { None };
+            return Endpoint::new(host, tls);
         }
         match variable("DOCKER_CONTEXT") {
             Some(name) => Endpoint::of_context(&name, "DOCKER_CONTEXT"),
-            None => {
-                let file = directory().join("config.json");
-                Endpoint::of_context(&current_context(&file)?, &file.display().to_string())
-            }
+            None => match directory().map(|directory| directory.join("config.json")) {
+                Some(file) => {
+                    Endpoint::of_context(&current_context(&file)?, &file.display().to_string())
+                }
+                None => Endpoint::new(&default_address(), None),
+            },
         }
     }
 
@@ -117,7 +124,7 @@ impl Endpoint {
         if name.is_empty() || name == DEFAULT_CONTEXT {
             return Endpoint::new(&default_address(), None);
         }
-        let contexts = directory().join("contexts");
+        let contexts = some_directory()?.join("contexts");
         let id = format!("{:x}", Sha256::digest(name));
         let path = contexts.join("meta").join(&id).join("meta.json");
         let text = match fs::read(&path) {
@@ -130,7 +137,11 @@ impl Endpoint {
         let meta: Meta = serde_json::from_slice(&text).map_err(|error| unreadable(&path, error))?;
         let Some(docker) = meta.endpoints.docker else {
             let message = format!("docker's context `{name}` has no engine");
-            return Err(usage(message, show(name)));
+            let hint = format!(
+                "`docker context inspect {}` shows what it says",
+                quoted(name)
+            );
+            return Err(usage(message, hint));
         };
         if docker.skip_tls_verify {
             let message = format!(
@@ -139,8 +150,9 @@ impl Endpoint {
             return Err(usage(
                 message,
                 format!(
-                    "`docker context update {name} --docker host={},ca=CA.PEM` names whom to trust",
-                    docker.host
+                    "`docker context update {} --docker {}` names whom to trust",
+                    quoted(name),
+                    quoted(format!("host={},ca=CA.PEM", docker.host))
                 ),
             ));
         }
@@ -258,7 +270,8 @@ fn variables_tls() -> Result<Option<Files>> {
     if variable("DOCKER_TLS_VERIFY").is_none() {
         return Ok(None);
     }
-    let below = variable("DOCKER_CERT_PATH").map_or_else(directory, PathBuf::from);
+    let below = variable("DOCKER_CERT_PATH").map(PathBuf::from);
+    let below = below.map_or_else(some_directory, Ok)?;
     let [authority, certificate, key] = ["ca.pem", "cert.pem", "key.pem"].map(|n| below.join(n));
     if !authority.exists() {
         return Err(usage(
@@ -287,12 +300,20 @@ fn current_context(file: &Path) -> Result<String> {
     Ok(settings.current_context)
 }
 
-/// Docker's own directory.
-fn directory() -> PathBuf {
-    variable("DOCKER_CONFIG").map_or_else(
-        || Path::new(&variable("HOME").unwrap_or_default()).join(".docker"),
-        PathBuf::from,
-    )
+/// Docker's own directory. Without a home there is none: never one below the current directory, which
+/// may be anybody's.
+fn directory() -> Option<PathBuf> {
+    let own = variable("DOCKER_CONFIG").map(PathBuf::from);
+    own.or_else(|| Some(Path::new(&variable("HOME")?).join(".docker")))
+}
+
+fn some_directory() -> Result<PathBuf> {
+    directory().ok_or_else(|| {
+        usage(
+            "there is no home directory with docker's files in it",
+            "set HOME, or DOCKER_CONFIG",
+        )
+    })
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -337,10 +358,6 @@ pub(super) fn unknown_kind(address: &str) -> Failure {
         format!("`{address}` is no engine's address that sdp knows"),
         "`-H unix:///var/run/docker.sock`, `-H tcp://HOST:PORT` or `-H ssh://USER@HOST`",
     )
-}
-
-fn show(name: &str) -> String {
-    format!("`docker context inspect {name}` shows what it says")
 }
 
 fn usage(message: impl Into<String>, hint: impl Into<String>) -> Failure {

@@ -33,7 +33,11 @@ pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failu
             } else {
                 Code::EngineError
             };
-            Failure::new(code, format!("could not {what}: {message}"))
+            let failure = Failure::new(code, format!("could not {what}: {message}"));
+            if message.contains("HTTP request to an HTTPS server") {
+                return failure.hint("set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to where ca.pem, cert.pem and key.pem are");
+            }
+            failure
         }
         Error::DockerStreamError { error } => Failure::new(
             Code::EngineError,

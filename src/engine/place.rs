@@ -38,6 +38,11 @@ impl Engine {
         self.endpoint.host()
     }
 
+    /// Whether its address is another host's.
+    pub fn is_remote(&self) -> bool {
+        !self.endpoint.is_loopback()
+    }
+
     /// The time by the engine's own clock, which its events go by.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! An engine behind ssh: `ssh HOST docker system dial-stdio`, as docker itself does it.
 //!
-//! One master connection carries them all: to log in takes some hundred milliseconds, a further
-//! session some ten, and a host may count log-ins. It ends with sdp, however that ends.
+//! One master connection carries them all: a further session takes half the time of a log-in, a host may
+//! count log-ins, and a key may want to be touched. It ends with sdp, however that ends.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;

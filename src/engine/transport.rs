@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
@@ -31,6 +31,9 @@ use crate::failure::{Code, Failure, Result};
 
 /// How long a host may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(30);
+
+/// How long a connection waits for its next request: what lies between the hosts may forget about it.
+const IDLE: Duration = Duration::from_secs(30);
 
 type Body = UnsyncBoxBody<Bytes, Box<dyn StdError + Send + Sync>>;
 
@@ -75,6 +78,8 @@ struct Link {
     sender: SendRequest<Body>,
     /// What the program has to say through which it goes.
     words: Option<Words>,
+    /// When it was used last.
+    used: Instant,
 }
 
 enum Dial {
@@ -117,7 +122,7 @@ impl Transport {
 
     fn idle(&self) -> Option<Link> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|link| !link.sender.is_closed());
+        idle.retain(|link| !link.sender.is_closed() && link.used.elapsed() < IDLE);
         let ready = idle.iter().position(|link| link.sender.is_ready())?;
         Some(idle.swap_remove(ready))
     }
@@ -129,6 +134,7 @@ impl Transport {
             if link.sender.ready().await.is_ok()
                 && let Some(idle) = idle.upgrade()
             {
+                link.used = Instant::now();
                 idle.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push(link);
@@ -187,7 +193,11 @@ async fn link(
 ) -> Result<Link, Error> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection.with_upgrades());
-    Ok(Link { sender, words })
+    Ok(Link {
+        sender,
+        words,
+        used: Instant::now(),
+    })
 }
 
 /// A failure on its way through bollard; [`super::error`] takes it out again.
