@@ -259,6 +259,12 @@ fn trouble(target: &Target, said: &str) -> Failure {
                 "`{by_hand} -o BatchMode=yes` must get in without a question; `ssh-add` gives the agent a key"
             ),
         )
+    } else if any(&["ssh: connect to host", "ssh: could not resolve"]) {
+        (
+            Code::EngineUnreachable,
+            format!("ssh does not reach `{host}`"),
+            format!("`{by_hand}` must connect: is the host up, and its name and port right?"),
+        )
     } else if any(&[
         "docker: command not found",
         "docker: not found",
@@ -304,4 +310,64 @@ fn by_hand(target: &Target) -> String {
         .map(|user| format!("{user}@"))
         .unwrap_or_default();
     format!("ssh {port}{}", quoted(format!("{user}{}", target.host)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_ssh_and_docker_say_is_told_apart() {
+        let target = Target {
+            user: Some("ada".to_owned()),
+            host: "far".to_owned(),
+            port: Some(22),
+            socket: None,
+        };
+        for (said, code, words) in [
+            (
+                "ada@far: Permission denied (publickey).",
+                Code::EngineDenied,
+                "refuses the keys",
+            ),
+            (
+                "Host key verification failed.",
+                Code::EngineUntrusted,
+                "does not know the host key",
+            ),
+            (
+                "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
+                Code::EngineUntrusted,
+                "is not the one that ssh knows",
+            ),
+            (
+                "ssh: connect to host far port 22: Connection refused",
+                Code::EngineUnreachable,
+                "does not reach",
+            ),
+            (
+                "bash: line 1: docker: command not found",
+                Code::EngineUnreachable,
+                "no `docker` on",
+            ),
+            (
+                "failed to open the raw stream connection: dial unix /var/run/docker.sock: connect: permission denied",
+                Code::EngineDenied,
+                "may not talk",
+            ),
+            (
+                "failed to open the raw stream connection: dial unix /var/run/docker.sock: connect: connection refused",
+                Code::EngineUnreachable,
+                "no engine answers",
+            ),
+            ("", Code::EngineUnreachable, "broke"),
+        ] {
+            let failure = trouble(&target, said);
+            assert_eq!(failure.code, code, "{said}");
+            assert!(failure.message.contains(words), "{said}: {failure}");
+            assert!(failure.hint.is_some());
+        }
+        assert_eq!(by_hand(&target), "ssh -p 22 ada@far");
+    }
 }
