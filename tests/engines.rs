@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::support::program::{self, server};
 use crate::support::{
     Authority, FIRST, Fault, Host, NEXT, Origin, Phase, Podman, Proxy, Run, Sdp, SecondEngine,
-    eventually, get, tree,
+    eventually, free_port, get, tree,
 };
 
 /// The stages of a rollback, and of a start.
@@ -298,6 +298,32 @@ fn killed_while_it_uploads() {
         .run()
         .deployed(BACK);
     assert_eq!(host.answer(), "one");
+}
+
+/// A rootless engine's containers are not reached at their addresses: with another engine's they may be
+/// somebody else's.
+#[test]
+fn rootless() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let proxy = Proxy::new(&host.path("proxy.sock"));
+    proxy.pretend_rootless();
+    let deploy = || host.deploy(&origin).env("DOCKER_HOST", proxy.address());
+    let calls = |kind: &str| proxy.calls().iter().filter(|(of, _)| *of == kind).count();
+
+    let first = deploy().run().deployed(FIRST);
+
+    let proofs = first.remarks("health check");
+    assert!(proofs.contains(&"port 8080 listens"), "{}", first.story());
+    let execs = calls("exec");
+    assert!(execs > 0, "it is looked up inside");
+    assert_eq!(calls("upload"), 0, "it sees this host's directories");
+    let port = format!("127.0.0.1:{}:8080", free_port());
+    let published = deploy().args(&["-p", &port, "--health-http", "/"]).run();
+    let published = published.deployed(NEXT);
+    assert!(published.remarks("health check").contains(&"GET / 200"));
+    assert_eq!(calls("exec"), execs, "it is asked for at the port");
+    assert_eq!(calls("info"), 2, "once a run");
 }
 
 #[test]

@@ -39,9 +39,21 @@ struct State {
     arch: Option<&'static str>,
     /// The API that the engine passes for having.
     api: Option<&'static str>,
+    /// It passes for a rootless one.
+    is_rootless: bool,
     struck: bool,
     /// Connections that are kept open without a word.
     held: Vec<UnixStream>,
+}
+
+impl State {
+    /// What a call of this kind is answered other than the engine does.
+    fn told(&self, kind: &str) -> Vec<(&'static str, &'static str)> {
+        let told = [("Arch", self.arch), ("ApiVersion", self.api)];
+        let told = told.into_iter().filter(|_| kind == "version");
+        told.filter_map(|(key, value)| Some((key, value?)))
+            .collect()
+    }
 }
 
 pub struct Proxy {
@@ -90,6 +102,13 @@ impl Proxy {
         self.state.lock().unwrap().api = Some(api);
     }
 
+    /// Lets the engine pass for a rootless one, whose socket is a user's.
+    pub fn pretend_rootless(&self) {
+        let path = self.address.strip_prefix("unix://").expect("a socket");
+        std::os::unix::fs::chown(path, Some(65534), None).expect("give the socket away");
+        self.state.lock().unwrap().is_rootless = true;
+    }
+
     /// The calls since it was last armed, in the order in which they came.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().unwrap().calls.clone()
@@ -136,14 +155,16 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         Some(Fault::Error) => {
             let body = r#"{"message":"out of order"}"#;
-            return write!(
-                client,
-                "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n\
-                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
+            return reply(&mut client, "500 Internal Server Error", body);
         }
         Some(Fault::CutAfter | Fault::SilentAfter) | None => {}
+    }
+    if kind(&head) == "info" && state.lock().unwrap().is_rootless {
+        return reply(
+            &mut client,
+            "200 OK",
+            r#"{"SecurityOptions":["name=rootless"]}"#,
+        );
     }
     let mut engine = UnixStream::connect(engine_socket())?;
     engine.write_all(&request)?;
@@ -162,14 +183,11 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         return Ok(());
     }
-    let (arch, api) = {
-        let state = state.lock().unwrap();
-        (state.arch, state.api)
-    };
-    match [("Arch", arch), ("ApiVersion", api)] {
-        [(_, None), (_, None)] => drop(io::copy(&mut engine, &mut client)),
-        told if kind(&head) == "version" => answer_version(&mut engine, &mut client, told)?,
-        _ => drop(io::copy(&mut engine, &mut client)),
+    let told = state.lock().unwrap().told(kind(&head));
+    if told.is_empty() {
+        io::copy(&mut engine, &mut client).ok();
+    } else {
+        answer_otherwise(&mut engine, &mut client, &told)?;
     }
     client.shutdown(Shutdown::Both).ok();
     engine.shutdown(Shutdown::Both).ok();
@@ -177,31 +195,32 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes on the engine's version with other words in it.
-fn answer_version(
+/// Passes on what the engine answers with other words in it.
+fn answer_otherwise(
     engine: &mut UnixStream,
     client: &mut UnixStream,
-    told: [(&str, Option<&str>); 2],
+    told: &[(&str, &str)],
 ) -> io::Result<()> {
     let (head, rest) = read_head(engine)?;
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("Content-Length: "))
         .and_then(|length| length.trim().parse::<usize>().ok())
-        .expect("the engine says how long its version is");
+        .expect("the engine says how long its answer is");
     let mut body = vec![0; length];
     body[..rest.len()].copy_from_slice(&rest);
     engine.read_exact(&mut body[rest.len()..])?;
-    let mut version: serde_json::Value = serde_json::from_slice(&body)?;
+    let mut answer: serde_json::Value = serde_json::from_slice(&body)?;
     for (key, value) in told {
-        if let Some(value) = value {
-            version[key] = value.into();
-        }
+        answer[*key] = (*value).into();
     }
-    let body = version.to_string();
+    reply(client, "200 OK", &answer.to_string())
+}
+
+fn reply(client: &mut UnixStream, status: &str, body: &str) -> io::Result<()> {
     write!(
         client,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
         body.len()
     )
@@ -232,7 +251,9 @@ fn kind(head: &str) -> &'static str {
     let parts: Vec<&str> = path.split('/').collect();
     match (method, parts.as_slice()) {
         ("GET", ["version"]) => "version",
+        ("GET", ["info"]) => "info",
         ("GET", ["events"]) => "events",
+        ("POST", ["containers", _, "exec"] | ["exec", ..]) | ("GET", ["exec", ..]) => "exec",
         ("GET", ["images", ..]) => "image",
         ("GET", ["containers", "json"]) => "list",
         ("GET", ["containers", _, "json"]) => "inspect",
