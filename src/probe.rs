@@ -118,8 +118,12 @@ struct Asked<'a> {
 enum Way {
     /// At its container's own address.
     Address(String),
-    /// From another host: inside, and at a port of the engine's host if one is published.
-    Elsewhere { published: Option<String> },
+    /// From another host: inside, at the container's `own` address, and at a port of the engine's host if
+    /// one is published.
+    Elsewhere {
+        own: String,
+        published: Option<String>,
+    },
     /// Its container has no address.
     None,
 }
@@ -233,9 +237,12 @@ impl Asked<'_> {
                 format!("{host}:{port}")
             }
         };
+        // Who listens on localhost only is not reached at the container's own address inside, either.
+        let own = details.address.map(|ip| ip.to_string());
+        let own = at(own.as_deref().unwrap_or("127.0.0.1"), self.port);
         if details.host_network {
             let published = Some(at(&host, self.port));
-            return Ok(Way::Elsewhere { published });
+            return Ok(Way::Elsewhere { own, published });
         }
         let mut bindings = details.bindings.iter();
         let binding = bindings.find(|binding| {
@@ -248,7 +255,7 @@ impl Asked<'_> {
             Some(ip) if !ip.is_unspecified() => at(&ip.to_string(), binding.host),
             _ => at(&host, binding.host),
         });
-        Ok(Way::Elsewhere { published })
+        Ok(Way::Elsewhere { own, published })
     }
 
     fn inside(&self) -> Inside<'_> {
@@ -286,7 +293,7 @@ impl Asked<'_> {
                 Some(Err(why)) => Err(Not::Answering(why)),
                 None => Err(Not::Known),
             },
-            (Way::Elsewhere { published }, Some(path)) => {
+            (Way::Elsewhere { own, published }, Some(path)) => {
                 let refused = match published {
                     Some(address) => match connect(address).await {
                         Ok(stream) => return answering(get(stream, address, path).await, path),
@@ -294,7 +301,7 @@ impl Asked<'_> {
                     },
                     None => None,
                 };
-                match (self.inside().get(self.port, path).await, refused) {
+                match (self.inside().get(own, path).await, refused) {
                     (Some(answer), _) => answering(answer, path),
                     (None, Some(refused)) => Err(Not::Answering(refused)),
                     (None, None) => Err(Not::Known),

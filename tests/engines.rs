@@ -262,10 +262,22 @@ fn through_ssh() {
         .contains("could not be asked for: the engine is elsewhere");
     assert!(warned, "{}", blind.story());
 
+    // Asked inside, past the proxy that is the program's own affair.
+    origin.commit(&server("four"), "Say four");
+    let proxied = ["--health-http", "/", "-e", "http_proxy=http://127.0.0.1:1"];
+    let inside = deploy().args(&proxied).run().deployed(NEXT);
+    assert!(
+        inside.remarks("health check").contains(&"GET / 200"),
+        "{}",
+        inside.story()
+    );
+
     // One that nobody outside reaches is seen from inside.
     origin.commit(&program::server_on_localhost(), "Listen on localhost");
-    deploy().run().failed(6, "listens_on_localhost", NEXT);
-    assert_eq!(remote.volumes(), [first.container(), blind.container()]);
+    let unheard = deploy().args(&["--health-http", "/"]).run();
+    unheard.failed(6, "listens_on_localhost", NEXT);
+    let containers = [&first, &blind, &inside].map(Run::container);
+    assert_eq!(remote.volumes(), containers);
     host.is_tidy();
 }
 

@@ -34,6 +34,8 @@ impl Engine {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.to_vec()),
+            // What is asked for is in the container, and not behind the proxy that its program may have.
+            env: Some(vec!["http_proxy="]),
             ..CreateExecOptions::default()
         };
         let created = self.docker.create_exec(id, options).await.map_err(failed)?;

@@ -32,8 +32,8 @@ impl Inside<'_> {
     }
 
     /// The status of a GET request. `None`: the image has no `wget`.
-    pub(super) async fn get(&self, port: u16, path: &str) -> Option<Result<u16, String>> {
-        let url = format!("http://127.0.0.1:{port}{path}");
+    pub(super) async fn get(&self, address: &str, path: &str) -> Option<Result<u16, String>> {
+        let url = format!("http://{address}{path}");
         // The words that busybox and GNU have in common; with `-T`, Debian's busybox crashes.
         let wget = ["wget", "-S", "-O", "/dev/null", "-t", "1", &url];
         let printed = self.run(&wget).await?;
