@@ -430,7 +430,10 @@ fn podman() {
     let first = deploy(&[]).deployed(FIRST);
     assert_eq!(answer(), "one");
     origin.commit(&server("two"), "Say two");
-    let second = deploy(&["--deliver", "upload"]).deployed(NEXT);
+    // It makes the directory that it does not see, and misses the program in it.
+    podman.hide(&host.path(""), true);
+    let second = deploy(&[]).deployed(NEXT);
+    podman.hide(&host.path(""), false);
     assert_eq!(second.status().replaced.as_deref(), Some(first.container()));
     assert_eq!(answer(), "two");
     assert_eq!(podman.volumes(), 1);

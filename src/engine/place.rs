@@ -66,8 +66,9 @@ impl Engine {
                 ahead: SignedDuration::ZERO,
             });
         }
-        let asked = Timestamp::now();
         let info = self.docker.info().await;
+        // Rather too early than too late: what happened before an answer came must not be missed.
+        let heard = Timestamp::now();
         let info = info.map_err(|error| self.failure("ask the engine about its host", error))?;
         let told = info
             .system_time
@@ -87,7 +88,7 @@ impl Engine {
                 None if self.endpoint.is_loopback() => Place::Perhaps,
                 None => Place::Elsewhere,
             },
-            ahead: told.map_or(SignedDuration::ZERO, |told| told.duration_since(asked)),
+            ahead: told.map_or(SignedDuration::ZERO, |told| told.duration_since(heard)),
         })
     }
 }

@@ -19,6 +19,10 @@ pub struct Podman {
 impl Podman {
     /// Starts it, with the tests' image.
     pub fn start() -> Podman {
+        assert!(
+            rustix::process::getuid().is_root(),
+            "namespaces for podman need root: run the tests as root"
+        );
         let root = TempDir::with_prefix("sdp-podman-").expect("make a folder");
         // Podman's own limits are higher than some machines allow.
         let settings =
@@ -27,7 +31,7 @@ impl Podman {
         let socket = format!("unix://{}", root.path().join("sock").display());
         let script = "ip link set lo up && exec \"$@\"";
         let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", script, "sh", "podman"]);
+        command.args(["--net", "--mount", "sh", "-c", script, "sh", "podman"]);
         let service = configured(&mut command, root.path())
             .args(["system", "service", "--time=0", &socket])
             .stdin(Stdio::null())
@@ -36,12 +40,12 @@ impl Podman {
             .spawn()
             .expect("run unshare of util-linux");
         let podman = Podman { root, service };
-        podman.import();
         eventually("podman answers", || {
             let answers = podman.socket().exists()
                 && engine::block_on(async { podman.connect().ping().await.is_ok() });
             answers.then_some(())
         });
+        podman.import();
         podman
     }
 
@@ -78,6 +82,16 @@ impl Podman {
         engine::labelled(&self.connect(), label)
     }
 
+    /// From now on it does not see what is in a folder, or does again.
+    pub fn hide(&self, folder: &Path, hidden: bool) {
+        let mut command = self.inside(if hidden { "mount" } else { "umount" });
+        if hidden {
+            command.args(["-t", "tmpfs", "none"]);
+        }
+        let done = command.arg(folder).status().expect("run mount");
+        assert!(done.success(), "hide {}: {hidden}", folder.display());
+    }
+
     /// How many volumes there are.
     pub fn volumes(&self) -> usize {
         let listed = engine::block_on(self.connect().list_volumes(None::<ListVolumesOptions>));
@@ -90,11 +104,10 @@ impl Podman {
 
     /// What is answered at a published port.
     pub fn ask(&self, port: u16) -> Option<String> {
-        let [nsenter, namespace] = self.wrapper();
         let url = format!("http://127.0.0.1:{port}/");
-        let output = Command::new(nsenter)
-            .arg(namespace)
-            .args(["curl", "--silent", "--fail", "--max-time", "5", &url])
+        let output = self
+            .inside("curl")
+            .args(["--silent", "--fail", "--max-time", "5", &url])
             .output()
             .expect("run curl");
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -102,10 +115,16 @@ impl Podman {
     }
 
     fn podman(&self, arguments: &[&str]) -> Command {
+        let mut command = self.inside("podman");
+        configured(&mut command, self.root.path()).args(arguments);
+        command
+    }
+
+    fn inside(&self, program: &str) -> Command {
         let [nsenter, namespace] = self.wrapper();
         let mut command = Command::new(nsenter);
-        command.arg(namespace).arg("podman");
-        configured(&mut command, self.root.path()).args(arguments);
+        let mounts = format!("--mount=/proc/{}/ns/mnt", self.service.id());
+        command.args([&namespace, &mounts, program]);
         command
     }
 
