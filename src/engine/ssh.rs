@@ -1,6 +1,6 @@
 //! An engine behind ssh: `ssh HOST docker system dial-stdio`, as docker itself does it.
 //!
-//! One master connection carries them all: a further session takes half the time of a log-in, a host may
+//! One master connection carries them all: a further one takes less than half the time of a log-in, a host may
 //! count log-ins, and a key may want to be touched. It ends with sdp, however that ends.
 
 use std::io;
@@ -122,7 +122,7 @@ impl Ssh {
         let mut command = child::dying_with("ssh");
         command.args(["-T", "-x", "-o", "BatchMode=yes"]);
         command.args(["-o", "ConnectTimeout=30"]);
-        // A host that is gone is noticed, and a session does not steal a forwarded port.
+        // A host that is gone is noticed, and a port that is forwarded for somebody else is not taken.
         command.args([
             "-o",
             "ServerAliveInterval=15",

@@ -54,11 +54,11 @@ impl Engine {
         };
         let made = self.docker.create_volume(request).await;
         made.map_err(|error| self.failure(format_args!("create the volume `{volume}`"), error))?;
-        let helper = self
+        let filled = self
             .create_from(&uploader(&spec.name), spec.uploader_body())
             .await?;
-        self.fill(&helper, &identity.release, progress).await?;
-        self.remove(&helper).await
+        self.fill(&filled, &identity.release, progress).await?;
+        self.remove(&filled).await
     }
 
     async fn fill(&self, id: &str, release: &Path, progress: impl Fn(Amount)) -> Result<()> {
