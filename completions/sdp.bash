@@ -179,7 +179,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__config)
-            opts="-b -e -p -v -f -q -H -h --request --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --image-archive --env --env-file --env-command --secret --publish --volume --port --network --label --stop-timeout --mount --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --before-build --before-start --after-deploy --follow --redact-logs --raw --json --quiet --verbose --color --host --environment --config --help"
+            opts="-b -e -p -v -f -q -H -h --request --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --image-archive --env --env-file --env-command --secret --publish --volume --port --network --label --stop-timeout --mount --deliver --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --before-build --before-start --after-deploy --follow --redact-logs --raw --json --quiet --verbose --color --host --environment --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -388,6 +388,10 @@ _sdp() {
                     ;;
                 --mount)
                     COMPREPLY=($(compgen -W "release checkout" -- "${cur}"))
+                    return 0
+                    ;;
+                --deliver)
+                    COMPREPLY=($(compgen -W "auto mount upload" -- "${cur}"))
                     return 0
                     ;;
                 --include)
@@ -497,7 +501,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__deploy)
-            opts="-b -e -p -v -f -q -H -h --request --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --image-archive --env --env-file --env-command --secret --publish --volume --port --network --label --stop-timeout --mount --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --before-build --before-start --after-deploy --follow --redact-logs --raw --json --quiet --verbose --color --host --environment --config --help"
+            opts="-b -e -p -v -f -q -H -h --request --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --image-archive --env --env-file --env-command --secret --publish --volume --port --network --label --stop-timeout --mount --deliver --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --before-build --before-start --after-deploy --follow --redact-logs --raw --json --quiet --verbose --color --host --environment --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -708,6 +712,10 @@ _sdp() {
                     COMPREPLY=($(compgen -W "release checkout" -- "${cur}"))
                     return 0
                     ;;
+                --deliver)
+                    COMPREPLY=($(compgen -W "auto mount upload" -- "${cur}"))
+                    return 0
+                    ;;
                 --include)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -815,7 +823,7 @@ _sdp() {
             return 0
             ;;
         sdp__subcmd__doctor)
-            opts="-b -e -p -v -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --image-archive --env --env-file --env-command --secret --publish --volume --port --network --label --stop-timeout --mount --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --before-build --before-start --after-deploy --json --quiet --verbose --color --host --environment --config --help"
+            opts="-b -e -p -v -q -H -h --branch --tag --commit --path --url --force --depth --ssh-key --git-token-file --git-timeout --submodules --package --workdir --tags --ldflags --cgo --build-env --go --image --pull --image-archive --env --env-file --env-command --secret --publish --volume --port --network --label --stop-timeout --mount --deliver --include --hardened --user --memory --cpus --pids --ulimit --log-opt --restart --id --keep --health-http --health-timeout --settle --no-canary --if-changed --dry-run --lock-wait --before-build --before-start --after-deploy --json --quiet --verbose --color --host --environment --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1009,6 +1017,10 @@ _sdp() {
                     ;;
                 --mount)
                     COMPREPLY=($(compgen -W "release checkout" -- "${cur}"))
+                    return 0
+                    ;;
+                --deliver)
+                    COMPREPLY=($(compgen -W "auto mount upload" -- "${cur}"))
                     return 0
                     ;;
                 --include)

@@ -27,7 +27,7 @@ end
 complete -c sdp -n "__fish_sdp_needs_command" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_needs_command" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_needs_command" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_needs_command" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -80,6 +80,9 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l label -d 'Add a label
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l deliver -d 'How the release gets to the engine' -r -f -a "auto\t'Mounted; uploaded to another host, or where the engine cannot see this one\'s directories'
+mount\t'A directory of this host'
+upload\t'A volume of the engine\'s, filled through its API'"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l memory -d 'How much memory it may take, such as 256m' -r
@@ -100,7 +103,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l after-deploy -d 'A sh
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -121,7 +124,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l to -d 'The deployme
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l no-canary -d 'Never run two releases at once: stop the one that runs first'
@@ -132,7 +135,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s h -l help -d 'Print
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -143,7 +146,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How lo
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -158,7 +161,7 @@ stderr\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
@@ -172,7 +175,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand logs" -s h -l help -d 'Print hel
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l history -d 'What was done to it, oldest first'
@@ -184,7 +187,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many rele
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l dry-run -d 'Only say what would be removed'
@@ -224,6 +227,9 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l label -d 'Add a label
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l deliver -d 'How the release gets to the engine' -r -f -a "auto\t'Mounted; uploaded to another host, or where the engine cannot see this one\'s directories'
+mount\t'A directory of this host'
+upload\t'A volume of the engine\'s, filled through its API'"
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l memory -d 'How much memory it may take, such as 256m' -r
@@ -244,7 +250,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l after-deploy -d 'A sh
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -291,6 +297,9 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l label -d 'Add a label
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l stop-timeout -d 'How long a container may take to stop before it is killed' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l mount -d 'What is mounted at /src: this deployment\'s own copy, or the live checkout, writable' -r -f -a "release\t'.sdp/releases/ID, read-only'
 checkout\t'The checkout itself, writable'"
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l deliver -d 'How the release gets to the engine' -r -f -a "auto\t'Mounted; uploaded to another host, or where the engine cannot see this one\'s directories'
+mount\t'A directory of this host'
+upload\t'A volume of the engine\'s, filled through its API'"
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l include -d 'Untracked files that the release takes along, such as \'assets/**/*.css\'' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l user -d 'Who the program runs as [default: the image\'s user; with --hardened 65534:65534]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l memory -d 'How much memory it may take, such as 256m' -r
@@ -311,7 +320,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l after-deploy -d 'A sh
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand config" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -331,7 +340,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -s h -l help -d 'Print h
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375' -r
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write JSON lines to standard output, and nothing else'

@@ -95,8 +95,16 @@ pub fn dying_with_us() -> String {
     format!("exec /proc/{id}/exe {DYING_WITH} {id} ")
 }
 
+/// A command that runs `program` so that it ends when this thread does: see [`dying_with_us`].
+pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    let id = getpid().as_raw_nonzero().to_string();
+    command.arg(DYING_WITH).arg(id).arg(program);
+    command
+}
+
 /// Becomes the command that follows in `arguments`. Does nothing if they are not of
-/// [`dying_with_us`]'s making; returns only if that fails.
+/// [`dying_with_us`]'s or [`dying_with`]'s making; returns only if that fails.
 pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     if arguments.next()? != DYING_WITH {
         return None;
@@ -112,14 +120,6 @@ pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u
     let error = std::process::Command::new(&program).args(arguments).exec();
     writeln!(std::io::stderr(), "{}: {error}", program.display()).ok();
     Some(127)
-}
-
-/// A command that runs `program` and ends it when this thread ends, and thus with sdp.
-pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    let id = getpid().as_raw_nonzero().to_string();
-    command.arg(DYING_WITH).arg(id).arg(program);
-    command
 }
 
 /// The exit code of a program that is not there.

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-pub use deploy::{Container, Deploy, Limits, Login, Mount, Pull, Source};
+pub use deploy::{Container, Deliver, Deploy, Limits, Login, Mount, Pull, Source};
 pub use doctor::Doctor;
 pub use parse::{Given, is_merged, is_revision, keys, name_in, parse};
 
@@ -136,7 +136,8 @@ pub struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
 
-    /// The engine's address, such as unix:///run/docker.sock or tcp://127.0.0.1:2375
+    /// The engine's address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST
+    /// [default: that of docker's context]
     #[arg(
         short = 'H',
         long,

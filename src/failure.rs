@@ -23,8 +23,12 @@ pub enum Code {
 
     /// Nothing answers at the engine's address.
     EngineUnreachable,
-    /// The engine's socket is there, but not for this user.
+    /// The engine is there, but not for this user.
     EngineDenied,
+    /// The engine's certificate, or its host's key, is not one to be trusted.
+    EngineUntrusted,
+    /// The engine is older than any that sdp can talk to.
+    EngineTooOld,
     /// The engine answered with an error that has no code of its own.
     EngineError,
     /// The container's log driver keeps nothing that could be read.
@@ -124,6 +128,8 @@ impl Code {
         Code::DiskFull,
         Code::EngineUnreachable,
         Code::EngineDenied,
+        Code::EngineUntrusted,
+        Code::EngineTooOld,
         Code::EngineError,
         Code::LogUnreadable,
         Code::ImageMissing,
@@ -177,6 +183,8 @@ impl Code {
             Code::DiskFull => "disk_full",
             Code::EngineUnreachable => "engine_unreachable",
             Code::EngineDenied => "engine_denied",
+            Code::EngineUntrusted => "engine_untrusted",
+            Code::EngineTooOld => "engine_too_old",
             Code::EngineError => "engine_error",
             Code::LogUnreadable => "log_unreadable",
             Code::ImageMissing => "image_missing",
@@ -228,6 +236,8 @@ impl Code {
             Code::Usage | Code::NotACheckout | Code::NotDeployed | Code::NoRelease => 2,
             Code::EngineUnreachable
             | Code::EngineDenied
+            | Code::EngineUntrusted
+            | Code::EngineTooOld
             | Code::LogUnreadable
             | Code::ImageMissing
             | Code::WrongImage

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use crate::engine::{Container, Engine, Identity, Spec, shared_host_port};
+use crate::delivery;
+use crate::engine::{Container, Engine, Identity, Spec, shared_host_port, uploader};
 use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Publish, Restart};
+use crate::plan::{Deliver, Publish, Restart};
 use crate::probe::{self, Candidate, Proof};
 use crate::release::{Store, Underway};
 
@@ -65,8 +66,10 @@ pub struct Handover<'a> {
     incoming: Incoming,
     /// The running containers of the repository, newest first.
     formers: Vec<Container>,
-    /// The names of what did not exist before.
+    /// The names of the containers that did not exist before.
     created: Vec<String>,
+    /// The volume that did not exist before.
+    uploaded: Option<String>,
     /// A kept container was told to start.
     woken: bool,
     stopped: Vec<Container>,
@@ -150,6 +153,7 @@ impl<'a> Handover<'a> {
             incoming,
             formers,
             created: Vec::new(),
+            uploaded: None,
             woken: false,
             stopped: Vec::new(),
             down_since: None,
@@ -165,7 +169,7 @@ impl<'a> Handover<'a> {
     /// # Errors
     /// `wrong_binary`, `port_taken`, `start_failed`, `former_lost`, and those of any call to the engine.
     pub async fn start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
-        match self.try_start(canary, events).await {
+        match self.deliver_and_start(canary, events).await {
             Ok(started) => Ok(started),
             Err(failure) => Err(self.undo(failure, events).await),
         }
@@ -263,9 +267,52 @@ impl<'a> Handover<'a> {
         })
     }
 
-    async fn try_start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
+    /// On another host the engine is not expected to see the release; elsewhere that shows when it is to
+    /// be mounted.
+    async fn deliver_and_start(
+        &mut self,
+        canary: Canary,
+        events: &StageEmitter,
+    ) -> Result<Started> {
         self.interrupt.check()?;
         self.store.begin(&self.underway(false))?;
+        let deliver = match &self.incoming {
+            Incoming::New(spec) => spec.deliver,
+            Incoming::Kept { .. } => Deliver::Mount,
+        };
+        if delivery::is_upload(self.engine, deliver) {
+            self.upload(events).await?;
+        }
+        match (self.try_start(canary, events).await, &self.incoming) {
+            (Err(failure), Incoming::New(spec))
+                if spec.identity.volume.is_none() && delivery::is_unseen(&failure, spec) =>
+            {
+                if deliver != Deliver::Auto {
+                    return Err(delivery::explained(failure, spec));
+                }
+                self.remove_created(self.engine).await?;
+                self.created.clear();
+                self.upload(events).await?;
+                self.try_start(canary, events).await
+            }
+            (started, _) => started,
+        }
+    }
+
+    async fn upload(&mut self, events: &StageEmitter) -> Result<()> {
+        let Incoming::New(spec) = &mut self.incoming else {
+            return Ok(());
+        };
+        let volume = spec.name.clone();
+        spec.identity.volume = Some(volume.clone());
+        let (engine, spec) = (self.engine, spec.clone());
+        self.created.push(uploader(&spec.name));
+        self.uploaded = Some(volume);
+        self.hear(Duration::ZERO, delivery::upload(engine, &spec, events))
+            .await
+    }
+
+    async fn try_start(&mut self, canary: Canary, events: &StageEmitter) -> Result<Started> {
         let way = self.way(canary).await?;
         match way {
             Way::Canary => {
@@ -415,6 +462,9 @@ impl<'a> Handover<'a> {
         for name in &self.created {
             engine.remove(name).await?;
         }
+        if let Some(volume) = &self.uploaded {
+            engine.remove_volume(volume).await?;
+        }
         match &self.incoming {
             Incoming::Kept {
                 container,
@@ -506,6 +556,9 @@ impl<'a> Handover<'a> {
 
     async fn stop_formers(&mut self, events: &StageEmitter) -> Result<()> {
         for former in self.formers.clone() {
+            if self.stopped.iter().any(|stopped| stopped.id == former.id) {
+                continue;
+            }
             let timeout = self.time_to_stop(&former);
             events.note(format!("stopping {}", former.name));
             self.down_since.get_or_insert_with(Instant::now);
@@ -563,7 +616,7 @@ async fn launch(
     name: String,
     identity: &Identity,
 ) -> Result<Candidate> {
-    let watch = engine.watch(&id);
+    let watch = engine.watch(&id).await?;
     engine.start(&id, &name).await?;
     Ok(Candidate {
         id,
@@ -597,7 +650,7 @@ pub async fn examine(engine: &Engine, container: &Container, identity: &Identity
         name: container.name.clone(),
         port: identity.port,
         health: identity.health.clone(),
-        watch: engine.watch(&container.id),
+        watch: engine.watch(&container.id).await?,
     };
     probe::prove(engine, &mut candidate, None).await.map(drop)
 }

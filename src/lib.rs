@@ -11,6 +11,7 @@
 //!   `prune`, `doctor`: the other commands; `run`: what a deployment and a rollback have in common
 //! - `stage`: one function per stage, each taking what the former one made
 //! - `handover`: from the former container to the new one, and back; `probe`: does it serve?
+//! - `delivery`: how a release gets to the engine
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
 //! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `units`, `event`, `failure`: what all of them
@@ -21,6 +22,7 @@ mod cli;
 mod command;
 mod config;
 mod credentials;
+mod delivery;
 mod deploy;
 mod doctor;
 mod engine;

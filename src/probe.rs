@@ -1,7 +1,11 @@
 //! Does a container's program run, and answer?
 //!
 //! It is asked at the container's own address: a connection to a published port succeeds even when
-//! nothing listens, as the engine's own proxy takes it.
+//! nothing listens, as the engine's own proxy takes it. Where the container is not on this host, what
+//! listens is looked up inside the container, and a path is asked for through the published port, else
+//! inside.
+
+mod inside;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,15 +13,15 @@ use std::time::Duration;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use procfs::net::TcpState;
 use procfs::process::Process;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::engine::{Details, Engine, Exit, Watch};
+use crate::engine::{Details, Engine, Exit, Place, Watch};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Health;
+use inside::Inside;
 
 /// How many of the program's last lines an error carries.
 const LAST_LINES: usize = 20;
@@ -110,16 +114,35 @@ struct Asked<'a> {
     port: u16,
 }
 
+/// How a program is asked.
+enum Way {
+    /// At its container's own address.
+    Address(String),
+    /// From another host: inside, at the container's `own` address, and at a port of the engine's host if
+    /// one is published.
+    Elsewhere {
+        own: String,
+        published: Option<String>,
+    },
+    /// Its container has no address.
+    None,
+}
+
+/// Why there is no proof yet.
+enum Not {
+    Answering(String),
+    /// Neither a published port nor a program in the image tells.
+    Known,
+}
+
 impl Asked<'_> {
     async fn answers(&self, health: &Health) -> Result<Proof> {
         let since = Instant::now();
         let details = self.details().await?;
-        let ip = if details.host_network {
-            Some(IpAddr::from([127, 0, 0, 1]))
-        } else {
-            details.address
-        };
-        let address = ip.map(|ip| SocketAddr::new(ip, self.port));
+        let way = self.way(&details).await?;
+        if matches!(way, Way::None) && health.http.is_some() {
+            return Err(self.no_address());
+        }
         let patience = if health.http.is_some() {
             health.timeout
         } else {
@@ -127,12 +150,7 @@ impl Asked<'_> {
         };
         let mut remark = None;
         loop {
-            let answer = match address {
-                Some(address) => self.ask(address, health.http.as_deref()).await,
-                None if health.http.is_some() => return Err(self.no_address()),
-                None => Err("it has no address".to_owned()),
-            };
-            let why = match answer {
+            let why = match self.ask(&way, health.http.as_deref()).await {
                 Ok(how) => {
                     return Ok(Proof {
                         how,
@@ -140,21 +158,30 @@ impl Asked<'_> {
                         details,
                     });
                 }
-                Err(why) => why,
+                Err(Not::Answering(why)) => Some(why),
+                Err(Not::Known) => None,
+            };
+            let patience = if why.is_some() {
+                patience
+            } else {
+                health.settle
             };
             let elapsed = since.elapsed();
             // What it listens on has no meaning before it had time to begin.
-            if remark.is_none() && elapsed >= health.settle.min(patience) {
-                remark = self.look_at_listeners().await?;
+            if remark.is_none() && why.is_some() && elapsed >= health.settle.min(patience) {
+                remark = self.look_at_listeners(&way).await?;
             }
             if elapsed >= patience {
-                return match &health.http {
-                    None => Ok(Proof {
-                        how: format!("up for {:.1}s", elapsed.as_secs_f64()),
-                        remark,
-                        details: self.details().await?,
-                    }),
-                    Some(path) => Err(self.unhealthy(path, &why, patience, remark).await),
+                return match (&health.http, why) {
+                    (Some(path), Some(why)) => {
+                        Err(self.unhealthy(path, &why, patience, remark).await)
+                    }
+                    (None, Some(_)) => self.settled(&details, elapsed, "", remark).await,
+                    (path, None) => {
+                        let blind = "; nothing tells from here whether it listens";
+                        let remark = path.as_deref().map(unasked).or(remark);
+                        self.settled(&details, elapsed, blind, remark).await
+                    }
                 };
             }
             let pause = (elapsed / 20).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
@@ -162,17 +189,129 @@ impl Asked<'_> {
         }
     }
 
-    /// How the program answered, or why it did not.
-    async fn ask(&self, address: SocketAddr, path: Option<&str>) -> Result<String, String> {
-        match path {
-            None => connect(address)
-                .await
-                .map(|_| format!("port {} answers", self.port)),
-            Some(path) => match get(address, path).await? {
-                status @ 200..400 => Ok(format!("GET {path} {status}")),
-                status => Err(format!("it answers {status}")),
-            },
+    /// It has stayed up since `before`. The engine's events should have told if it has not, and an
+    /// engine may keep none.
+    async fn settled(
+        &self,
+        before: &Details,
+        elapsed: Duration,
+        qualified: &str,
+        remark: Option<Remark>,
+    ) -> Result<Proof> {
+        let details = self.details().await?;
+        if !details.running || details.restarts > before.restarts {
+            let exit = Exit {
+                code: details.exit_code,
+                at: details.finished_at.parse().ok(),
+            };
+            return Err(self.crashed(exit, elapsed).await);
         }
+        Ok(Proof {
+            how: format!("up for {:.1}s{qualified}", elapsed.as_secs_f64()),
+            remark,
+            details,
+        })
+    }
+
+    async fn way(&self, details: &Details) -> Result<Way> {
+        let is_here = match self.engine.place().await? {
+            Place::Here => true,
+            Place::Perhaps => first_process(details, self.id).is_some(),
+            Place::Elsewhere => false,
+        };
+        if is_here {
+            let ip = if details.host_network {
+                Some(IpAddr::from([127, 0, 0, 1]))
+            } else {
+                details.address
+            };
+            return Ok(ip.map_or(Way::None, |ip| {
+                Way::Address(SocketAddr::new(ip, self.port).to_string())
+            }));
+        }
+        let host = self.engine.host();
+        let at = |host: &str, port| {
+            if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            }
+        };
+        // Who listens on localhost only is not reached at the container's own address inside, either.
+        let own = details.address.map(|ip| ip.to_string());
+        let own = at(own.as_deref().unwrap_or("127.0.0.1"), self.port);
+        if details.host_network {
+            let published = Some(at(&host, self.port));
+            return Ok(Way::Elsewhere { own, published });
+        }
+        let mut bindings = details.bindings.iter();
+        let binding = bindings.find(|binding| {
+            binding.port == self.port
+                && binding.protocol == "tcp"
+                // Of the engine's host: it is reached from here only if that is this host.
+                && (host.starts_with("127.") || !binding.ip.is_some_and(|ip| ip.is_loopback()))
+        });
+        let published = binding.map(|binding| match binding.ip {
+            Some(ip) if !ip.is_unspecified() => at(&ip.to_string(), binding.host),
+            _ => at(&host, binding.host),
+        });
+        Ok(Way::Elsewhere { own, published })
+    }
+
+    fn inside(&self) -> Inside<'_> {
+        Inside {
+            engine: self.engine,
+            id: self.id,
+        }
+    }
+
+    /// How the program answered, or why it did not.
+    async fn ask(&self, way: &Way, path: Option<&str>) -> Result<String, Not> {
+        let answering = |answer: Result<u16, String>, path| match answer {
+            Ok(status @ 200..400) => Ok(format!("GET {path} {status}")),
+            Ok(status) => Err(Not::Answering(format!("it answers {status}"))),
+            Err(why) => Err(Not::Answering(why)),
+        };
+        match (way, path) {
+            (Way::None, _) => Err(Not::Answering("it has no address".to_owned())),
+            (Way::Address(address), None) => match connect(address).await {
+                Ok(_) => Ok(format!("port {} answers", self.port)),
+                Err(why) => Err(Not::Answering(why)),
+            },
+            (Way::Address(address), Some(path)) => {
+                let answer = match connect(address).await {
+                    Ok(stream) => get(stream, address, path).await,
+                    Err(why) => Err(why),
+                };
+                answering(answer, path)
+            }
+            (Way::Elsewhere { .. }, None) => match self.inside().listeners().await {
+                Some(Ok(listeners)) if listeners.iter().any(|l| self.is_reached_at(l)) => {
+                    Ok(format!("port {} listens", self.port))
+                }
+                Some(Ok(_)) => Err(Not::Answering("nothing listens there".to_owned())),
+                Some(Err(why)) => Err(Not::Answering(why)),
+                None => Err(Not::Known),
+            },
+            (Way::Elsewhere { own, published }, Some(path)) => {
+                let refused = match published {
+                    Some(address) => match connect(address).await {
+                        Ok(stream) => return answering(get(stream, address, path).await, path),
+                        Err(why) => Some(format!("{address}: {why}")),
+                    },
+                    None => None,
+                };
+                match (self.inside().get(own, path).await, refused) {
+                    (Some(answer), _) => answering(answer, path),
+                    (None, Some(refused)) => Err(Not::Answering(refused)),
+                    (None, None) => Err(Not::Known),
+                }
+            }
+        }
+    }
+
+    fn is_reached_at(&self, listener: &SocketAddr) -> bool {
+        listener.port() == self.port && !listener.ip().is_loopback()
     }
 
     async fn details(&self) -> Result<Details> {
@@ -253,12 +392,18 @@ impl Asked<'_> {
     }
 
     /// Tells a program that nobody can reach from one that does not listen at all.
-    async fn look_at_listeners(&self) -> Result<Option<Remark>> {
+    async fn look_at_listeners(&self, way: &Way) -> Result<Option<Remark>> {
         let details = self.details().await?;
         if details.host_network {
             return Ok(None);
         }
-        let listeners = listeners(&details, self.id).unwrap_or_default();
+        let listeners = match way {
+            Way::Elsewhere { .. } => {
+                let inside = self.inside().listeners().await;
+                inside.and_then(Result::ok).unwrap_or_default()
+            }
+            Way::Address(_) | Way::None => listeners(&details, self.id).unwrap_or_default(),
+        };
         let (on_port, elsewhere): (Vec<_>, Vec<_>) = listeners
             .iter()
             .partition(|listener| listener.port() == self.port);
@@ -292,7 +437,19 @@ impl Asked<'_> {
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+/// The remark on a program that could not be asked for a path.
+fn unasked(path: &str) -> Remark {
+    Remark {
+        line: format!(
+            "`GET {path}` could not be asked for: the engine is elsewhere, the port is not published, and \
+             the image has no wget"
+        ),
+        hint: "`-p` publishes the port; `--image` names an image with wget, such as `alpine:3.20`"
+            .to_owned(),
+    }
+}
+
+async fn connect(address: &str) -> Result<TcpStream, String> {
     match timeout(ATTEMPT, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -304,14 +461,13 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
 }
 
 /// The status of one GET request.
-async fn get(address: SocketAddr, path: &str) -> Result<u16, String> {
+async fn get(stream: TcpStream, address: &str, path: &str) -> Result<u16, String> {
     let ask = async {
-        let stream = connect(address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;
         let request = hyper::Request::get(path)
-            .header(hyper::header::HOST, address.to_string())
+            .header(hyper::header::HOST, address)
             .header(
                 hyper::header::USER_AGENT,
                 concat!("sdp/", env!("CARGO_PKG_VERSION")),
@@ -334,23 +490,18 @@ async fn get(address: SocketAddr, path: &str) -> Result<u16, String> {
         .unwrap_or_else(|_| Err("it does not answer".to_owned()))
 }
 
-/// What the container's processes listen on; `None` where this host cannot tell.
-fn listeners(details: &Details, id: &str) -> Option<Vec<SocketAddr>> {
+/// The container's first process, where this host sees it.
+fn first_process(details: &Details, id: &str) -> Option<Process> {
     let process = Process::new(i32::try_from(details.pid?).ok()?).ok()?;
     // The engine's number may mean another process here, as when sdp runs in a container itself.
     let cgroups = process.cgroups().ok()?;
-    if !cgroups.0.iter().any(|group| group.pathname.contains(id)) {
-        return None;
-    }
-    let mut found: Vec<SocketAddr> = process
-        .tcp()
-        .into_iter()
-        .chain(process.tcp6())
-        .flatten()
-        .filter(|entry| entry.state == TcpState::Listen)
-        .map(|entry| entry.local_address)
-        .collect();
-    found.sort();
-    found.dedup();
-    Some(found)
+    let is_its = cgroups.0.iter().any(|group| group.pathname.contains(id));
+    is_its.then_some(process)
+}
+
+/// What the container's processes listen on; `None` where this host cannot tell.
+fn listeners(details: &Details, id: &str) -> Option<Vec<SocketAddr>> {
+    let process = first_process(details, id)?;
+    let entries = process.tcp().into_iter().chain(process.tcp6());
+    Some(inside::addresses(entries.flatten()))
 }

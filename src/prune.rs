@@ -24,6 +24,9 @@ pub async fn prune(
         upkeep::recover(engine, &store, repository, emitter).await?;
     }
     let cleared = upkeep::retire(engine, &store, repository, keep, pretend).await?;
+    if !pretend {
+        upkeep::clear_volumes(engine, repository).await?;
+    }
     Ok(Event::Pruned {
         repository: repository.name.clone(),
         containers: cleared.containers,

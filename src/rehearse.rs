@@ -10,7 +10,7 @@ use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
 use crate::stage::{build, fetch, package, start};
-use crate::{deploy, upkeep};
+use crate::{delivery, deploy, upkeep};
 
 /// Says what each stage would do.
 ///
@@ -86,7 +86,10 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         Stage::Start,
         format!("{} of {image}", start::container_name(plan)),
     );
-    say(Stage::Start, docker_run(plan, &reference, &platform));
+    say(
+        Stage::Start,
+        docker_run(plan, engine, &reference, &platform),
+    );
     let proof = match &plan.health.http {
         Some(path) => format!(
             "GET {path} on port {} answers 2xx or 3xx",
@@ -169,7 +172,7 @@ fn succession(plan: &Plan, formers: &[Container]) -> String {
 /// The docker command that comes nearest. Values of variables are left out: docker takes them from
 /// its own environment then. Where they stand in other words, they are masked before a shell's quotes
 /// come between.
-fn docker_run(plan: &Plan, image: &str, platform: &Platform) -> String {
+fn docker_run(plan: &Plan, engine: &Engine, image: &str, platform: &Platform) -> String {
     let container = &plan.container;
     let mut words: Vec<String> = ["docker", "run", "-d", "--name"]
         .map(str::to_owned)
@@ -184,6 +187,10 @@ fn docker_run(plan: &Plan, image: &str, platform: &Platform) -> String {
     flag(
         "--mount",
         match container.mount {
+            Mount::Release if delivery::is_upload(engine, container.deliver) => {
+                let volume = start::container_name(plan);
+                format!("type=volume,src={volume},dst=/src,readonly,volume-nocopy")
+            }
             Mount::Release => {
                 let release = path
                     .join(release::DIRECTORY)

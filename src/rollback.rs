@@ -78,7 +78,7 @@ async fn hand_over(
         return Err(Failure::new(Code::NoRelease, message)
             .hint("`sdp deploy` with `--branch` builds what you want to go back to"));
     }
-    if !identity.release.is_dir() {
+    if !identity.has_release() {
         let message = format!("the release `{}` is gone", identity.release.display());
         return Err(Failure::new(Code::NoRelease, message).hint(others(&containers)));
     }
@@ -172,7 +172,7 @@ fn others(containers: &[Container]) -> String {
     let ids: Vec<&str> = containers
         .iter()
         .filter_map(|container| container.identity.as_ref())
-        .filter(|identity| identity.release.is_dir())
+        .filter(|identity| identity.has_release())
         .map(|identity| identity.deployment.as_str())
         .collect();
     match ids.as_slice() {

@@ -121,7 +121,7 @@ fn releases(containers: &[Container], of: &Identity) -> Vec<Kept> {
             (&other.repository, &other.path) == (&of.repository, &of.path)
                 && other.deployment != of.deployment
                 && !other.canary
-                && other.release.is_dir()
+                && other.has_release()
         })
         .map(|other| Kept {
             deployment: other.deployment.clone(),

@@ -67,13 +67,22 @@ pub async fn recover(
 ) -> Result<Vec<Container>> {
     let found = containers(engine, repository).await?;
     let mut done = Vec::new();
-    let settled = match store.underway() {
-        Some(underway) => settle(engine, &underway, &found, &mut done).await?,
+    let underway = store.underway();
+    let settled = match &underway {
+        Some(underway) => settle(engine, underway, &found, &mut done).await?,
         None => true,
     };
     for container in found.iter().filter(|container| is_leftover(container)) {
         engine.remove(&container.id).await?;
         done.push(format!("removed {}", container.name));
+    }
+    if underway.is_some() || has_volumes(&found) {
+        let cleared = clear_volumes(engine, repository).await?;
+        done.extend(
+            cleared
+                .iter()
+                .map(|name| format!("removed the volume {name}")),
+        );
     }
     // A former container that does not come back now is tried again by the next command.
     if settled {
@@ -105,7 +114,7 @@ async fn settle(
         && let Some(identity) = &incoming.identity
         && incoming.running
         && !underway.failed
-        && identity.release.is_dir()
+        && identity.has_release()
         && examine(engine, incoming, identity).await.is_ok()
     {
         for former in formers.iter().filter(|former| former.running) {
@@ -171,6 +180,41 @@ pub fn put_back(git: &Git, store: &Store, id: &str) -> Result<Option<Warning>> {
     }))
 }
 
+/// Only then are the volumes asked for: most engines mount releases.
+fn has_volumes(containers: &[Container]) -> bool {
+    let volume = |container: &Container| container.identity.as_ref()?.volume.clone();
+    containers
+        .iter()
+        .any(|container| volume(container).is_some())
+}
+
+/// Removes the volumes of a checkout's releases that no container has any more, and returns their names.
+///
+/// # Errors
+/// Those of any call to the engine.
+pub async fn clear_volumes(engine: &Engine, repository: &Repository) -> Result<Vec<String>> {
+    let volumes = engine.volumes(&repository.path).await?;
+    if volumes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let containers = containers(engine, repository).await?;
+    let mut cleared = Vec::new();
+    for volume in volumes {
+        let identities = containers
+            .iter()
+            .filter_map(|other| other.identity.as_ref());
+        if identities
+            .filter_map(|other| other.volume.as_ref())
+            .any(|name| *name == volume)
+        {
+            continue;
+        }
+        engine.remove_volume(&volume).await?;
+        cleared.push(volume);
+    }
+    Ok(cleared)
+}
+
 /// A canary, or a container that was created but never started.
 pub fn is_leftover(container: &Container) -> bool {
     container.state == "created"
@@ -229,6 +273,9 @@ pub async fn retire(
             }
             cleared.containers.push(container.name);
         }
+    }
+    if !pretend && has_volumes(&found) {
+        clear_volumes(engine, repository).await?;
     }
     // Of another path, if the checkout was moved; its release is still mounted.
     kept.extend(

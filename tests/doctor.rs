@@ -244,7 +244,7 @@ fn an_engine_that_is_old_late_or_elsewhere() {
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o660)).unwrap();
 
     proxy.alter("version", "ApiVersion", "1.39");
-    warns(&doctor(), "engine", &["API 1.39", "API 1.41"]);
+    fails(&doctor(), "engine", "engine_too_old", &["API 1.39", "1.41"]);
     proxy.alter("info", "Driver", "vfs");
     warns(&doctor(), "engine", &["overlay2"]);
     proxy.alter("info", "SystemTime", "2026-01-02T03:04:05.000000006Z");

@@ -1,6 +1,7 @@
 //! Calls to the engine that go wrong, each in turn: the exit code is honest, what served serves, and the
 //! next deployment through the real socket needs no help.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ struct Service {
     proxy: Proxy,
     publish: Option<String>,
     address: Option<SocketAddr>,
+    /// Releases go to volumes.
+    is_uploaded: bool,
     round: usize,
     /// What serves, and what it answers.
     last: Run,
@@ -32,6 +35,7 @@ impl Service {
         Service {
             address: port.map(|port| SocketAddr::from(([127, 0, 0, 1], port))),
             serving: "0".to_owned(),
+            is_uploaded: false,
             round: 0,
             host,
             origin,
@@ -42,12 +46,13 @@ impl Service {
     }
 
     fn deploy(&self) -> Sdp {
-        deploy(
-            &self.host,
-            &self.origin,
-            self.publish.as_deref(),
-            self.round,
-        )
+        let publish = self.publish.as_deref();
+        let deploy = deploy(&self.host, &self.origin, publish, self.round);
+        if self.is_uploaded {
+            deploy.args(&["--deliver", "upload"])
+        } else {
+            deploy
+        }
     }
 
     fn deploy_through_the_proxy(&self) -> Sdp {
@@ -107,6 +112,13 @@ impl Service {
         let run = self.deploy().run().deployed(NEXT);
         self.host.is_settled(&run);
         self.now_serves(run);
+        let containers = self.host.containers();
+        let volumes = containers.iter().filter_map(|c| c.label("sdp.volume"));
+        let volumes: BTreeSet<&str> = volumes.collect();
+        assert!(
+            self.host.volumes().iter().eq(volumes),
+            "no other volume is left"
+        );
     }
 }
 
@@ -121,7 +133,10 @@ fn deploy(host: &Host, origin: &Origin, publish: Option<&str>, round: usize) -> 
 
 /// Every call of a deployment goes wrong, one after the other.
 fn at_every_call(fault: Fault, port: Option<u16>) {
-    let mut service = Service::new(port);
+    at_every_call_of(Service::new(port), fault);
+}
+
+fn at_every_call_of(mut service: Service, fault: Fault) {
     for call in service.calls() {
         service.round += 1;
         service.proxy.arm(call, fault);
@@ -146,6 +161,15 @@ fn cut_after_every_call() {
 #[test]
 fn cut_after_every_call_without_a_port() {
     at_every_call(Fault::CutAfter, None);
+}
+
+#[test]
+fn cut_after_every_call_of_an_upload() {
+    let service = Service {
+        is_uploaded: true,
+        ..Service::new(None)
+    };
+    at_every_call_of(service, Fault::CutAfter);
 }
 
 #[test]

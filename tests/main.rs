@@ -13,6 +13,7 @@ mod disk;
 mod doctor;
 mod engine_faults;
 mod engine_restart;
+mod engines;
 mod examples;
 mod first_design;
 mod gap;

@@ -61,6 +61,10 @@ need jq jq
 need git-lfs git-lfs
 need ssh openssh-client
 need script util-linux bsdutils
+need ip iproute2
+need podman podman containernetworking-plugins
+# What an engine behind ssh is reached with.
+have docker || install_packages docker-cli || need docker docker.io
 # Not in the PATH of those who are not root.
 [ -x /usr/sbin/sshd ] || need sshd openssh-server
 need_rust

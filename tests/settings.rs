@@ -300,6 +300,13 @@ fn container_rows(world: &World) -> Vec<Row> {
         word("settle", "1234ms", |seen| {
             seen.has_label("sdp.settle-ms", "1234")
         }),
+        word("deliver", "upload", |seen| {
+            let container = seen.container();
+            let mounts = container.inspect.mounts.as_ref().unwrap();
+            mounts
+                .iter()
+                .any(|mount| mount.destination.as_deref() == Some("/src") && mount.name.is_some())
+        }),
         switch("hardened", |seen| {
             seen.limits().readonly_rootfs == Some(true)
         }),

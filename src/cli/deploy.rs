@@ -230,6 +230,10 @@ pub struct Container {
     #[arg(long, env = "SDP_MOUNT", value_enum, default_value_t = Mount::Release, value_name = "WHAT")]
     pub mount: Mount,
 
+    /// How the release gets to the engine
+    #[arg(long, env = "SDP_DELIVER", value_enum, default_value_t = Deliver::Auto, value_name = "HOW")]
+    pub deliver: Deliver,
+
     /// Untracked files that the release takes along, such as 'assets/**/*.css'
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
@@ -251,6 +255,16 @@ pub enum Mount {
     Release,
     /// The checkout itself, writable
     Checkout,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Deliver {
+    /// Mounted; uploaded to another host, or where the engine cannot see this one's directories
+    Auto,
+    /// A directory of this host
+    Mount,
+    /// A volume of the engine's, filled through its API
+    Upload,
 }
 
 #[derive(Debug, Args)]

@@ -22,9 +22,6 @@ use crate::shell::quoted;
 use crate::stage::{build, package};
 use crate::units;
 
-/// The oldest version of the engine's API that sdp is tested with: that of Docker 20.10.
-const OLDEST_API: (u32, u32) = (1, 41);
-
 /// Free space and files below which a deployment is likely to fail, and below which it soon may.
 const LITTLE: (u64, u64) = (64 << 20, 1_000);
 const LOW: (u64, u64) = (1 << 30, 10_000);
@@ -40,17 +37,6 @@ pub fn engine(facts: &Facts) -> Check {
         "{}, API {}, {os}/{arch}, {}, {}{rootless}",
         facts.version, facts.api, facts.storage, facts.cgroup
     );
-    let (major, minor) = facts.api.split_once('.').unwrap_or_default();
-    let api = (major.parse().unwrap_or(0), minor.parse().unwrap_or(0));
-    if api < OLDEST_API {
-        let (major, minor) = OLDEST_API;
-        let line = format!("{line}: sdp is tested with API {major}.{minor} and newer");
-        return warning(
-            "engine",
-            line,
-            "`sudo apt install docker.io`, or another engine of Docker 20.10 or newer",
-        );
-    }
     if facts.storage == "vfs" {
         let hint = "`\"storage-driver\": \"overlay2\"` in the engine's daemon.json shares what vfs copies for each container";
         return warning("engine", line, hint);

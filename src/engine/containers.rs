@@ -22,7 +22,7 @@ use super::{Engine, error};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::{Publish, Restart};
 
-/// How long a removal that somebody else has begun may take.
+/// How long a removal or a clean-up that somebody else has begun may take.
 const GOING: Duration = Duration::from_secs(10);
 
 /// A host port that a container holds.
@@ -135,15 +135,18 @@ impl Engine {
     /// # Errors
     /// `start_failed`, with the engine's reason.
     pub async fn create_canary_of(&self, id: &str, name: &str) -> Result<String> {
-        let found = self
-            .docker
-            .inspect_container(id, None::<InspectContainerOptions>)
-            .await
-            .map_err(|error| self.failure(format_args!("inspect the container `{id}`"), error))?;
+        let found = self.found(id).await?.ok_or_else(|| {
+            let message = format!("the container `{id}` has been removed");
+            Failure::new(Code::StartFailed, message)
+        })?;
         self.create_from(name, spec::canary_body(found)).await
     }
 
-    async fn create_from(&self, name: &str, body: ContainerCreateBody) -> Result<String> {
+    pub(super) async fn create_from(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<String> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         match self.docker.create_container(Some(options), body).await {
             Ok(created) => Ok(created.id),
@@ -321,13 +324,21 @@ impl Engine {
     }
 
     async fn found(&self, id: &str) -> Result<Option<ContainerInspectResponse>> {
-        let options = None::<InspectContainerOptions>;
-        match self.docker.inspect_container(id, options).await {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
-                Ok(None)
+        let until = Instant::now() + GOING;
+        loop {
+            let options = None::<InspectContainerOptions>;
+            match self.docker.inspect_container(id, options).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
+                    return Ok(None);
+                }
+                Err(error) if is_between_states(&error) && Instant::now() < until => {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => {
+                    return Err(self.failure(format_args!("inspect the container `{id}`"), error));
+                }
             }
-            Err(error) => Err(self.failure(format_args!("inspect the container `{id}`"), error)),
         }
     }
 
@@ -473,6 +484,12 @@ fn bindings_of_map(ports: PortMap) -> Vec<Binding> {
         .collect();
     bindings.sort_by_key(|binding| (binding.port, binding.host, binding.ip));
     bindings
+}
+
+/// Podman has a state that Docker has not: `stopped`, after the end of a container's process until it is
+/// cleaned up, when it becomes `exited`.
+fn is_between_states(error: &bollard::errors::Error) -> bool {
+    matches!(error, bollard::errors::Error::JsonDataError { message, .. } if message.contains("`stopped`"))
 }
 
 /// The engine reports all of these with status 400 or 500 and a sentence (moby, runc).

@@ -10,6 +10,13 @@ use crate::failure::{Code, Failure};
 
 /// The failure of a call that was to do `what` (such as "create the container `x`").
 pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failure {
+    let error = match of_transport(error) {
+        Ok(failure) => return failure,
+        Err(error) => error,
+    };
+    if let Some(tls) = cause::<rustls::Error>(&error) {
+        return untrusted(endpoint, tls);
+    }
     match &error {
         Error::SocketNotFoundError(_) => unreachable(endpoint),
         Error::RequestTimeoutError => Failure::new(
@@ -26,7 +33,11 @@ pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failu
             } else {
                 Code::EngineError
             };
-            Failure::new(code, format!("could not {what}: {message}"))
+            let failure = Failure::new(code, format!("could not {what}: {message}"));
+            if message.contains("HTTP request to an HTTPS server") {
+                return failure.hint("set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to where ca.pem, cert.pem and key.pem are");
+            }
+            failure
         }
         Error::DockerStreamError { error } => Failure::new(
             Code::EngineError,
@@ -101,22 +112,91 @@ fn denied(endpoint: &str) -> Failure {
     .hint("`sudo usermod -aG docker $USER` and log in again, or run sdp with sudo")
 }
 
+/// What sdp's own transport says.
+fn of_transport(error: Error) -> Result<Failure, Error> {
+    match error {
+        Error::IOError { err } => err.downcast().map_err(Error::from),
+        error => Err(error),
+    }
+}
+
+/// The connection's TLS failed, on this side or on the other.
+fn untrusted(endpoint: &str, error: &rustls::Error) -> Failure {
+    use rustls::{CertificateError as Bad, Error as Tls};
+    let (code, message, hint) = match error {
+        Tls::InvalidCertificate(
+            Bad::Expired
+            | Bad::ExpiredContext { .. }
+            | Bad::NotValidYet
+            | Bad::NotValidYetContext { .. },
+        ) => (
+            Code::EngineUntrusted,
+            format!("the certificate of the engine at `{endpoint}` is not valid now"),
+            "a new one for the engine, or `date` if this host's clock is wrong",
+        ),
+        Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => (
+            Code::EngineUntrusted,
+            format!("the certificate of the engine at `{endpoint}` is for another host"),
+            "`-H` must name the host as its certificate does",
+        ),
+        Tls::InvalidCertificate(_) => (
+            Code::EngineUntrusted,
+            format!(
+                "the certificate of the engine at `{endpoint}` is not signed by whom sdp trusts"
+            ),
+            "ca.pem in DOCKER_CERT_PATH, or the context's own, must be the authority that signed it",
+        ),
+        Tls::AlertReceived(_) => (
+            Code::EngineDenied,
+            format!("the engine at `{endpoint}` does not accept sdp's certificate"),
+            "cert.pem and key.pem in DOCKER_CERT_PATH, or the context's own, must be signed by its authority and not expired",
+        ),
+        _ => (
+            Code::EngineUnreachable,
+            format!("what answers at `{endpoint}` does not speak TLS as it should"),
+            "unset DOCKER_TLS_VERIFY if the engine does without, or mend the port",
+        ),
+    };
+    Failure::new(code, message)
+        .hint(hint)
+        .detail([error.to_string()])
+}
+
+/// The causes of an error, from the outside in.
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    // bollard shows these as if they were its own, and an `io::Error` shows only the cause of what is in it.
+    let first: Option<&(dyn std::error::Error + 'static)> = match error {
+        Error::IOError { err } => Some(err),
+        Error::HyperResponseError { err } => Some(err),
+        error => error.source(),
+    };
+    std::iter::successors(first, |error| inner(*error))
+}
+
+fn inner<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(inside) => Some(inside),
+        None => error.source(),
+    }
+}
+
+fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
 /// hyper wraps the operating system's error several times over.
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {
-    let mut cause = error.source();
-    if let Error::IOError { err } = error {
-        return Some(err.kind());
-    }
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
+    causes(error).find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
             return Some(error.kind());
         }
-        if let Some(error) = error.downcast_ref::<hyper::Error>()
-            && (error.is_incomplete_message() || error.is_closed())
-        {
-            return Some(io::ErrorKind::ConnectionAborted);
-        }
-        cause = error.source();
-    }
-    None
+        let hyper = cause.downcast_ref::<hyper::Error>()?;
+        let is_cut = hyper.is_incomplete_message() || hyper.is_closed();
+        is_cut.then_some(io::ErrorKind::ConnectionAborted)
+    })
 }

@@ -69,6 +69,6 @@ impl Engine {
 
     /// The engine's socket; `None` if it is talked to over the network, and thus may run elsewhere.
     pub fn socket(&self) -> Option<&Path> {
-        self.endpoint.strip_prefix("unix://").map(Path::new)
+        self.endpoint.socket()
     }
 }

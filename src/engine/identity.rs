@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::plan::{Health, Restart};
 
 pub(super) const REPOSITORY: &str = "sdp.repository";
-const PATH: &str = "sdp.path";
+pub(super) const PATH: &str = "sdp.path";
 const DEPLOYMENT: &str = "sdp.deployment";
 const BRANCH: &str = "sdp.branch";
 const COMMIT: &str = "sdp.commit";
 const RELEASE: &str = "sdp.release";
+const VOLUME: &str = "sdp.volume";
 const PORT: &str = "sdp.port";
 const HEALTH_HTTP: &str = "sdp.health-http";
 const HEALTH_TIMEOUT: &str = "sdp.health-timeout-ms";
@@ -32,8 +33,10 @@ pub struct Identity {
     /// The branch, or `tag NAME`; `None` if a commit was named.
     pub branch: Option<String>,
     pub commit: String,
-    /// The directory at /src.
+    /// The directory at /src, on the host that it was deployed from.
     pub release: PathBuf,
+    /// The volume at /src instead, to which the release was uploaded.
+    pub volume: Option<String>,
     /// Exposed, and where a health check asks.
     pub port: u16,
     /// What proves it, now and when it is started again.
@@ -51,6 +54,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether what it runs is still there.
+    pub fn has_release(&self) -> bool {
+        // The engine does not give up a volume that a container has.
+        self.volume.is_some() || self.release.is_dir()
+    }
+
     pub(super) fn labels(&self) -> Vec<(String, String)> {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         let mut labels = vec![
@@ -82,6 +91,9 @@ impl Identity {
         if let Some(path) = &self.health.http {
             labels.push((HEALTH_HTTP.to_owned(), path.clone()));
         }
+        if let Some(volume) = &self.volume {
+            labels.push((VOLUME.to_owned(), volume.clone()));
+        }
         if self.canary {
             labels.push((CANARY.to_owned(), "true".to_owned()));
         }
@@ -99,6 +111,7 @@ impl Identity {
             branch: labels.get(BRANCH).cloned(),
             commit: label(COMMIT),
             release: label(RELEASE).into(),
+            volume: labels.get(VOLUME).cloned(),
             port: label(PORT).parse().unwrap_or_default(),
             health: Health {
                 http: labels.get(HEALTH_HTTP).cloned(),

@@ -6,22 +6,30 @@
 mod archive;
 mod builtin;
 mod containers;
+mod endpoint;
 mod error;
+mod exec;
 mod facts;
 mod identity;
 mod images;
 mod lines;
 mod logs;
+mod place;
 mod platform;
 mod pull;
 mod reference;
 mod registry;
 mod spec;
+mod ssh;
+mod transport;
+mod upload;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use tokio::sync::OnceCell;
 
 pub use archive::check_archive;
 pub use builtin::BUILTIN;
@@ -30,15 +38,17 @@ pub use facts::Facts;
 pub use identity::Identity;
 pub use images::{Arrival, Image, Ways, missing_image};
 pub use logs::{LogQuery, LogReader};
+pub use place::Place;
 pub use platform::Platform;
 pub use reference::check_image;
 pub use spec::{NO_NEW_PRIVILEGES, Spec};
+pub use upload::uploader;
 pub use watch::{Exit, Watch};
 
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Failure, Result};
+use endpoint::Endpoint;
 use error::failure;
-
-const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
+use place::Circumstances;
 
 /// The engine's answer to a call may take this long, on top of what the call itself waits for.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -47,30 +57,31 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
-    endpoint: String,
+    endpoint: Arc<Endpoint>,
+    circumstances: Arc<OnceCell<Circumstances>>,
 }
 
 impl Engine {
-    /// Prepares a connection to `host` (`unix://` or `tcp://`), by default the local engine's socket.
+    /// Prepares a connection to the engine that `host` names, by default the one of docker's context.
     /// Only a missing socket fails here; the first call finds out about everything else.
     ///
     /// # Errors
-    /// `engine_unreachable`, or `usage` for an address of an unknown kind.
+    /// `engine_unreachable`, or `usage` for an address of an unknown kind and a context that is not there.
     pub fn connect(host: Option<&str>) -> Result<Engine> {
-        let endpoint = host
-            .filter(|host| !host.is_empty())
-            .unwrap_or(DEFAULT_ENDPOINT);
-        let docker = Docker::connect_with_host(endpoint).map_err(|error| match error {
-            bollard::errors::Error::UnsupportedURISchemeError { .. } => Failure::new(
-                Code::Usage,
-                format!("`{endpoint}` is no engine's address that sdp knows"),
-            )
-            .hint("`-H unix:///var/run/docker.sock` or `-H tcp://HOST:PORT`"),
-            error => failure(endpoint, "reach the engine", error),
-        })?;
+        let endpoint = Endpoint::find(host)?;
+        let docker = match transport::connect(&endpoint)? {
+            Some(docker) => docker,
+            None => Docker::connect_with_host(&endpoint.address).map_err(|error| match error {
+                bollard::errors::Error::UnsupportedURISchemeError { .. } => {
+                    endpoint::unknown_kind(&endpoint.address)
+                }
+                error => failure(&endpoint.address, "reach the engine", error),
+            })?,
+        };
         Ok(Engine {
             docker: docker.with_timeout(PATIENCE),
-            endpoint: endpoint.to_owned(),
+            endpoint: Arc::new(endpoint),
+            circumstances: Arc::default(),
         })
     }
 
@@ -78,11 +89,11 @@ impl Engine {
     pub fn impatient(&self, patience: Duration) -> Engine {
         Engine {
             docker: self.docker.clone().with_timeout(patience),
-            endpoint: self.endpoint.clone(),
+            ..self.clone()
         }
     }
 
     fn failure(&self, what: impl std::fmt::Display, error: bollard::errors::Error) -> Failure {
-        failure(&self.endpoint, what, error)
+        failure(&self.endpoint.address, what, error)
     }
 }

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use bollard::models::{SystemInfo, SystemVersion};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::Engine;
-use crate::failure::Result;
+use crate::failure::{Code, Failure, Result};
+
+/// The oldest API that has all that sdp asks for: Docker Engine 20.10's, and Podman 4's.
+const OLDEST_API: (u32, u32) = (1, 41);
 
 /// What the engine runs on, in Go's terms, and what it does with logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +24,33 @@ pub struct Platform {
 }
 
 impl Engine {
-    /// Asks what the engine runs on; the cheapest proof that it answers.
+    /// Asks what the engine runs on; the cheapest proof that it answers, and is new enough.
     ///
     /// # Errors
-    /// `engine_unreachable`, `engine_denied`, `engine_error`.
+    /// `engine_too_old`, `engine_unreachable`, `engine_denied`, `engine_untrusted`, `engine_error`.
     pub async fn platform(&self) -> Result<Platform> {
         let (version, info) = self.description().await?;
         Ok(self.platform_of(&version, &info))
     }
 
-    /// What the engine says of itself.
+    /// What the engine says of itself, if it is new enough.
     pub(super) async fn description(&self) -> Result<(SystemVersion, SystemInfo)> {
-        tokio::try_join!(self.docker.version(), self.docker.info())
-            .map_err(|error| self.failure("ask the engine about itself", error))
+        let (version, info) = tokio::try_join!(self.docker.version(), self.docker.info())
+            .map_err(|error| self.failure("ask the engine about itself", error))?;
+        self.learn(&info, Timestamp::now());
+        // An engine that does not tell is believed to be new.
+        let api = version.api_version.as_deref().unwrap_or_default();
+        if number(api).is_some_and(|api| api < OLDEST_API) {
+            let name = version.version.as_deref().unwrap_or_default();
+            let (major, minor) = OLDEST_API;
+            let message = format!(
+                "the engine at `{}` is {name} with API {api}, and sdp needs {major}.{minor}",
+                self.endpoint.address
+            );
+            return Err(Failure::new(Code::EngineTooOld, message)
+                .hint("Docker Engine 20.10 and Podman 4.0 have it, and everything newer"));
+        }
+        Ok((version, info))
     }
 
     pub(super) fn platform_of(&self, version: &SystemVersion, info: &SystemInfo) -> Platform {
@@ -51,8 +69,9 @@ impl Engine {
 
     /// Where an engine of this machine has its settings: the system's, else a user's own.
     fn settings(&self) -> Option<PathBuf> {
-        let socket = self.endpoint.strip_prefix("unix://")?;
-        if ["/var/run/docker.sock", "/run/docker.sock"].contains(&socket) {
+        let socket = self.endpoint.socket()?;
+        let usual = ["/var/run/docker.sock", "/run/docker.sock"];
+        if usual.iter().any(|usual| socket == Path::new(usual)) {
             return Some(PathBuf::from("/etc/docker/daemon.json"));
         }
         let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -76,4 +95,10 @@ fn bounds_logs(file: &Path) -> bool {
 /// The kernel's `armv7l` and the like.
 fn arm(machine: &str) -> Option<u8> {
     machine.strip_prefix("armv")?.get(..1)?.parse().ok()
+}
+
+/// A version of the API, such as 1.41, as two numbers.
+fn number(version: &str) -> Option<(u32, u32)> {
+    let (major, minor) = version.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }

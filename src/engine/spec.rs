@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, HostConfig, HostConfigLogConfig, Mount,
-    MountType, PortBinding, PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    MountType, MountVolumeOptions, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 
 use super::identity::{CANARY, Identity};
-use crate::plan::{Limits, Publish, Restart, Volume};
+use crate::plan::{Deliver, Limits, Publish, Restart, Volume};
 
 /// What keeps a program from gaining rights by what it runs, set-user-id files for one.
 pub const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
@@ -28,6 +29,7 @@ pub struct Spec {
     pub publish: Vec<Publish>,
     pub volumes: Vec<Volume>,
     pub source_read_only: bool,
+    pub deliver: Deliver,
     pub network: Option<String>,
     pub limits: Limits,
     /// For the engine's log driver, whichever it is.
@@ -49,8 +51,7 @@ impl Spec {
             read_only: Some(read_only),
             ..Mount::default()
         };
-        let source = self.identity.release.to_string_lossy().into_owned();
-        let mut mounts = vec![bind(source, "/src".to_owned(), self.source_read_only)];
+        let mut mounts = vec![self.source(self.source_read_only)];
         mounts.extend(self.volumes.iter().map(|volume| {
             bind(
                 volume.source.clone(),
@@ -133,6 +134,54 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// A container that is never started: through it the volume is filled.
+    pub(super) fn uploader_body(&self) -> ContainerCreateBody {
+        let identity = Identity {
+            // One that a killed run leaves is cleared away as its canary is.
+            canary: true,
+            ..self.identity.clone()
+        };
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            cmd: Some(self.command.clone()),
+            labels: Some(identity.labels().into_iter().collect()),
+            host_config: Some(HostConfig {
+                mounts: Some(vec![self.source(false)]),
+                network_mode: Some("none".to_owned()),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    /// What is at /src.
+    fn source(&self, read_only: bool) -> Mount {
+        let mount = Mount {
+            target: Some("/src".to_owned()),
+            read_only: Some(read_only),
+            ..Mount::default()
+        };
+        match &self.identity.volume {
+            Some(volume) => Mount {
+                typ: Some(MountType::VOLUME),
+                source: Some(volume.clone()),
+                // Else the engine fills an empty one with what the image has there.
+                volume_options: Some(MountVolumeOptions {
+                    no_copy: Some(true),
+                    ..MountVolumeOptions::default()
+                }),
+                ..mount
+            },
+            None => Mount {
+                typ: Some(MountType::BIND),
+                source: Some(self.identity.release.to_string_lossy().into_owned()),
+                ..mount
+            },
+        }
+    }
+}
+
 /// The canary of a container that exists.
 pub(super) fn canary_body(found: ContainerInspectResponse) -> ContainerCreateBody {
     let config = found.config.unwrap_or_default();
@@ -151,10 +200,22 @@ pub(super) fn canary_body(found: ContainerInspectResponse) -> ContainerCreateBod
         host_config: found.host_config.map(|host| HostConfig {
             port_bindings: None,
             restart_policy: Some(restart_policy(Restart::No)),
+            ulimits: host
+                .ulimits
+                .map(|limits| limits.into_iter().map(ulimit).collect()),
             ..host
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// Podman tells the kernel's names of limits, such as `RLIMIT_NOFILE`, and takes docker's.
+fn ulimit(limit: ResourcesUlimits) -> ResourcesUlimits {
+    let name = limit.name.map(|name| match name.strip_prefix("RLIMIT_") {
+        Some(name) => name.to_ascii_lowercase(),
+        None => name,
+    });
+    ResourcesUlimits { name, ..limit }
 }
 
 /// The engine counts in seconds; a part of one is not none.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
@@ -35,24 +34,30 @@ impl Engine {
     ///
     /// The stream connects when it is first asked, which may be after the start: asking for what
     /// happened since now closes that gap.
-    pub fn watch(&self, container: &str) -> Watch {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn watch(&self, container: &str) -> Result<Watch> {
+        let since = self.now().await?;
         let filters = HashMap::from([
             ("type", vec!["container"]),
-            ("event", vec!["die"]),
+            // Podman 4.3 tells of a `die`, but is asked for what it calls `died` itself.
+            ("event", vec!["die", "died"]),
             ("container", vec![container]),
         ]);
         let options = EventsOptionsBuilder::new()
-            .since(&format!("{}.{:09}", since.as_secs(), since.subsec_nanos()))
+            .since(&format!(
+                "{}.{:09}",
+                since.as_second(),
+                since.subsec_nanosecond()
+            ))
             .filters(&filters)
             .build();
-        Watch {
+        Ok(Watch {
             engine: self.clone(),
             container: container.to_owned(),
             events: Box::pin(self.docker.events(Some(options))),
-        }
+        })
     }
 }
 

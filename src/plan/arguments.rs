@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Publish, Volume};
+use super::{Deliver, Mount, Publish, Volume};
 use crate::cli;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Revision;
@@ -202,6 +202,18 @@ pub(super) fn include(pattern: &str) -> Result<String> {
                 "`--include 'assets/**/*.css'`",
             )
         })
+}
+
+/// How the release gets to the engine. The live checkout is nothing that could be sent.
+pub(super) fn delivery(deliver: Deliver, mount: Mount) -> Result<Deliver> {
+    match (mount, deliver) {
+        (Mount::Checkout, Deliver::Upload) => Err(usage(
+            "the live checkout cannot be uploaded: what is uploaded changes no more",
+            "leave out `--mount checkout`, or `--deliver upload`",
+        )),
+        (Mount::Checkout, _) => Ok(Deliver::Mount),
+        (Mount::Release, deliver) => Ok(deliver),
+    }
 }
 
 /// A path that stays inside the checkout.

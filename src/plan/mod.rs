@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use arguments::{checked_name, duration, moment};
-use arguments::{each, health_path, include, inside, label, revision, some_time, usage};
+use arguments::{delivery, each, health_path, include, inside, label, revision, some_time, usage};
 pub use env_command::from_command;
 pub use secrets::Secret;
 use secrets::{build_variables, credentials, exposed_files, variables};
 
 use crate::cli::{self, Repo};
-pub use crate::cli::{Mount, Pull};
+pub use crate::cli::{Deliver, Mount, Pull};
 use crate::credentials::Credentials;
 use crate::engine::check_image;
 use crate::failure::{Code, Failure, Result};
@@ -116,6 +116,7 @@ pub struct Container {
     pub args: Vec<String>,
     pub stop_timeout: Duration,
     pub mount: Mount,
+    pub deliver: Deliver,
     /// Untracked files that the release takes along, as patterns relative to the checkout.
     pub include: Vec<String>,
     pub secrets: Vec<Secret>,
@@ -238,6 +239,7 @@ impl Plan {
                 args: deploy.args.clone(),
                 stop_timeout: duration("--stop-timeout", &container.stop_timeout)?,
                 mount: container.mount,
+                deliver: delivery(container.deliver, container.mount)?,
                 include: each(&container.include, include)?,
                 secrets: each(&container.secret, Secret::parse)?,
             },

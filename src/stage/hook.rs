@@ -175,7 +175,7 @@ async fn create_and_run(cx: &Context, engine: &Engine, spec: &Spec, command: &st
 
 /// Starts the container and tells what it prints until it has ended.
 async fn run(cx: &Context, engine: &Engine, id: &str, name: &str) -> Result<Exit> {
-    let mut watch = engine.watch(id);
+    let mut watch = engine.watch(id).await?;
     let started = engine.start(id, name);
     cx.interrupt.or_after(GRACE, started).await?;
     let mut told = Told::default();

@@ -52,7 +52,8 @@ async fn import(docker: &Docker, tar: Vec<u8>) {
     drop(told);
 }
 
-fn root_file_system() -> Vec<u8> {
+/// All of its files, as an archive.
+pub fn root_file_system() -> Vec<u8> {
     let (busybox, musl) = (busybox(), musl());
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |kind: tar::EntryType, path: &str, mode: u32, content: &[u8]| {

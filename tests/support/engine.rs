@@ -11,8 +11,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    LogsOptionsBuilder, RemoveContainerOptions, RemoveContainerOptionsBuilder,
-    StartContainerOptions,
+    ListVolumesOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptions,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
 };
 use futures_util::TryStreamExt as _;
 
@@ -142,6 +142,24 @@ fn filtered(docker: &Docker, key: &str, value: &str) -> Vec<Container> {
 /// Removes a container, running or not; none may be there.
 pub fn remove(docker: &Docker, container: &str) {
     block_on(docker.remove_container(container, Some(forcibly()))).ok();
+}
+
+/// The names of the volumes that carry the label, in their order.
+pub fn volumes(docker: &Docker, label: &str) -> Vec<String> {
+    let filters = HashMap::from([("label", vec![label])]);
+    let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+    let listed = block_on(docker.list_volumes(Some(options))).expect("list volumes");
+    let volumes = listed.volumes.unwrap_or_default().into_iter();
+    let mut names: Vec<String> = volumes.map(|volume| volume.name).collect();
+    names.sort();
+    names
+}
+
+/// Removes the volumes that carry the label; no container has them any more.
+pub fn remove_volumes(docker: &Docker, label: &str) {
+    for name in volumes(docker, label) {
+        block_on(docker.remove_volume(&name, None::<RemoveVolumeOptions>)).ok();
+    }
 }
 
 /// Removes what a test run that was killed an hour ago or more has left.

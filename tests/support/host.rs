@@ -194,6 +194,14 @@ impl Host {
         Authority::new(self.root.path())
     }
 
+    /// One more, whose certificate is `ca.pem` in a folder.
+    pub fn authority_in(&self, folder: &str) -> Authority {
+        let authority = Authority::new(&self.path(folder));
+        let ca = self.path(folder).join("ca.pem");
+        fs::copy(authority.file(), ca).expect("copy a certificate");
+        authority
+    }
+
     /// An ssh server on this host.
     pub fn sshd(&self) -> Sshd {
         Sshd::new(&self.environment, self.path("ssh"))
@@ -315,6 +323,11 @@ impl Host {
     /// All containers of the repository, running or not.
     pub fn containers(&self) -> Vec<Container> {
         engine::labelled(&self.docker, &self.label())
+    }
+
+    /// The names of the volumes of the repository's releases.
+    pub fn volumes(&self) -> Vec<String> {
+        engine::volumes(&self.docker, &self.label())
     }
 
     /// The one container of the repository that runs.
@@ -446,6 +459,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         engine::remove_all_of(&self.docker, self.name());
+        engine::remove_volumes(&self.docker, &self.label());
         // What a failed test leaves.
         for id in self.processes("").into_keys() {
             if let Some(id) = Pid::from_raw(id) {

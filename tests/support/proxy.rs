@@ -35,8 +35,10 @@ struct State {
     calls: Vec<Call>,
     fault: Option<(Call, Fault)>,
     gone: bool,
-    /// A word that is put into all answers of a kind, in place of the engine's.
-    pretence: Option<Pretence>,
+    /// Words that are put into all answers of a kind, in place of the engine's.
+    pretences: Vec<Pretence>,
+    /// It passes for a rootless one.
+    is_rootless: bool,
     struck: bool,
     /// Connections that are kept open without a word.
     held: Vec<UnixStream>,
@@ -83,12 +85,27 @@ impl Proxy {
 
     /// Lets the engine pass for one on a machine of this architecture, in Go's terms, with images for it.
     pub fn pretend(&self, arch: &'static str) {
-        self.alter("version", "Arch", arch);
+        self.state.lock().unwrap().pretences = vec![
+            ("version", "Arch", arch.to_owned()),
+            ("image", "Architecture", arch.to_owned()),
+        ];
     }
 
     /// Puts a word into all answers of a kind.
     pub fn alter(&self, kind: &'static str, key: &'static str, word: &str) {
-        self.state.lock().unwrap().pretence = Some((kind, key, word.to_owned()));
+        self.state.lock().unwrap().pretences = vec![(kind, key, word.to_owned())];
+    }
+
+    /// Lets the engine pass for one with this API.
+    pub fn pretend_api(&self, api: &'static str) {
+        self.alter("version", "ApiVersion", api);
+    }
+
+    /// Lets the engine pass for a rootless one, whose socket is a user's.
+    pub fn pretend_rootless(&self) {
+        let path = self.address.strip_prefix("unix://").expect("a socket");
+        std::os::unix::fs::chown(path, Some(65534), None).expect("give the socket away");
+        self.state.lock().unwrap().is_rootless = true;
     }
 
     /// The calls since it was last armed, in the order in which they came.
@@ -137,22 +154,24 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
         }
         Some(Fault::Error) => {
             let body = r#"{"message":"out of order"}"#;
-            return write!(
-                client,
-                "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n\
-                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
+            return reply(&mut client, "500 Internal Server Error", body);
         }
         Some(Fault::CutAfter | Fault::SilentAfter) | None => {}
     }
-    let pretence = state.lock().unwrap().pretence.clone();
-    let pretence = pretence.filter(|(of, _, _)| *of == kind(&head));
+    let mut pretences = state.lock().unwrap().pretences.clone();
+    pretences.retain(|(of, _, _)| *of == kind(&head));
+    if kind(&head) == "info" && state.lock().unwrap().is_rootless {
+        return reply(
+            &mut client,
+            "200 OK",
+            r#"{"SecurityOptions":["name=rootless"]}"#,
+        );
+    }
     let mut engine = UnixStream::connect(engine_socket())?;
-    if let Some((_, key, word)) = pretence {
+    if !pretences.is_empty() {
         // An answer to HTTP/1.0 comes in one piece.
         engine.write_all(head.replacen(" HTTP/1.1", " HTTP/1.0", 1).as_bytes())?;
-        return answer_with(&mut engine, &mut client, key, &word);
+        return answer_with(&mut engine, &mut client, &pretences);
     }
     engine.write_all(&request)?;
     let (mut from, mut to) = (client.try_clone()?, engine.try_clone()?);
@@ -177,21 +196,25 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes on the engine's answer with another word in it.
+/// Passes on the engine's answer with other words in it.
 fn answer_with(
     engine: &mut UnixStream,
     client: &mut UnixStream,
-    key: &str,
-    word: &str,
+    pretences: &[Pretence],
 ) -> io::Result<()> {
     let (_, mut body) = read_head(engine)?;
     engine.read_to_end(&mut body)?;
     let mut answer: serde_json::Value = serde_json::from_slice(&body)?;
-    answer[key] = word.into();
-    let body = answer.to_string();
+    for (_, key, word) in pretences {
+        answer[key] = word.as_str().into();
+    }
+    reply(client, "200 OK", &answer.to_string())
+}
+
+fn reply(client: &mut UnixStream, status: &str, body: &str) -> io::Result<()> {
     write!(
         client,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
         body.len()
     )
@@ -224,11 +247,16 @@ fn kind(head: &str) -> &'static str {
         ("GET", ["version"]) => "version",
         ("GET", ["info"]) => "info",
         ("GET", ["events"]) => "events",
+        ("POST", ["containers", _, "exec"] | ["exec", ..]) | ("GET", ["exec", ..]) => "exec",
         ("GET", ["images", ..]) => "image",
         ("GET", ["containers", "json"]) => "list",
         ("GET", ["containers", _, "json"]) => "inspect",
         ("GET", ["containers", _, "logs"]) => "logs",
         ("HEAD", ["containers", _, "archive"]) => "archive",
+        ("PUT", ["containers", _, "archive"]) => "upload",
+        ("GET", ["volumes"]) => "volumes",
+        ("POST", ["volumes", "create"]) => "volume",
+        ("DELETE", ["volumes", _]) => "remove volume",
         ("POST", ["containers", "create"]) => "create",
         ("POST", ["containers", _, "start"]) => "start",
         ("POST", ["containers", _, "stop"]) => "stop",

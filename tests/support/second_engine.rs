@@ -1,28 +1,59 @@
 //! A second engine of the tests' own, which may be killed.
 //!
 //! It lives in a network namespace of its own: an engine thinks that the bridges and rules of the one
-//! that it finds itself in are its to change. Its containers are reached from within only.
+//! that it finds itself in are its to change. Its containers are reached from within only. As a remote one
+//! it does not see a test's folders either, and a cable leads to it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bollard::Docker;
+use bollard::query_parameters::ListVolumesOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::engine::{self, Container};
-use super::{base, eventually};
+use super::{Authority, base, eventually};
 
 pub struct SecondEngine {
     root: TempDir,
-    /// Keeps the namespace while no engine runs.
+    /// Keeps the namespaces while no engine runs.
     holder: Child,
     engine: Option<Child>,
+    /// It is on a machine of its own, as far as one can see.
+    is_remote: bool,
 }
 
 impl SecondEngine {
     /// Starts it, with the tests' image.
     pub fn start() -> SecondEngine {
+        let mut second = SecondEngine::new(&["--net", "sleep", "infinity"]);
+        second.up();
+        base::ensure_here(&second.connect());
+        second
+    }
+
+    /// Starts one that does not see what is in a folder, and that listens for those whom the authority
+    /// has certified, too: see [`SecondEngine::tls_address`].
+    pub fn start_remote(hidden: &Path, authority: &Authority) -> SecondEngine {
+        let hide = format!(
+            "mount -t tmpfs none '{}' && ip link set lo up && exec sleep infinity",
+            hidden.display()
+        );
+        let mut second = SecondEngine::new(&["--net", "--mount", "sh", "-c", &hide]);
+        second.is_remote = true;
+        second.lay_cable();
+        let [_, theirs] = second.cable();
+        authority.issue(second.root.path(), "server", &[&theirs], true);
+        std::fs::copy(authority.file(), second.root.path().join("ca.pem")).expect("copy a file");
+        second.up();
+        base::ensure_here(&second.connect());
+        second
+    }
+
+    /// `unshare` with these arguments keeps its namespaces.
+    fn new(unshare: &[&str]) -> SecondEngine {
         assert!(
             rustix::process::getuid().is_root(),
             "a second engine needs root: run the tests as root"
@@ -31,25 +62,53 @@ impl SecondEngine {
         let root = TempDir::with_prefix("sdp-engine-").expect("make a folder");
         std::fs::write(root.path().join("daemon.json"), "{}").expect("write a file");
         let holder = Command::new("unshare")
-            .args(["--net", "sleep", "infinity"])
+            .args(unshare)
             .stdin(Stdio::null())
             .spawn()
             .expect("run unshare of util-linux");
-        let own = std::fs::read_link("/proc/self/ns/net").expect("a namespace");
-        let theirs = format!("/proc/{}/ns/net", holder.id());
-        eventually("a network namespace of its own", || {
-            std::fs::read_link(&theirs)
-                .is_ok_and(|theirs| theirs != own)
+        let ready = format!("/proc/{}/comm", holder.id());
+        eventually("namespaces of its own", || {
+            std::fs::read_to_string(&ready)
+                .is_ok_and(|name| name.trim() == "sleep")
                 .then_some(())
         });
-        let mut second = SecondEngine {
+        SecondEngine {
             root,
             holder,
             engine: None,
+            is_remote: false,
+        }
+    }
+
+    /// The addresses of this machine and of the engine's, which no other test has.
+    fn cable(&self) -> [String; 2] {
+        let number = u16::try_from(self.holder.id() % 0x4000).expect("14 bits");
+        let [third, fourth] = (number << 2).to_be_bytes();
+        [1, 2].map(|end| format!("10.213.{third}.{}", fourth + end))
+    }
+
+    fn lay_cable(&self) {
+        let [ours, theirs] = self.cable();
+        let peer = self.holder.id().to_string();
+        let name = format!("sdp{peer}");
+        let ip = |arguments: &[&str]| {
+            let done = Command::new("ip")
+                .args(arguments)
+                .status()
+                .expect("run ip of iproute2");
+            assert!(done.success(), "ip {arguments:?}");
         };
-        second.up();
-        base::ensure_here(&second.connect());
-        second
+        ip(&[
+            "link", "add", &name, "type", "veth", "peer", "name", "cable", "netns", &peer,
+        ]);
+        ip(&["addr", "add", &format!("{ours}/30"), "dev", &name]);
+        ip(&["link", "set", &name, "up"]);
+        let inside = |arguments: &[&str]| {
+            let done = self.inside("ip").args(arguments).status().expect("run ip");
+            assert!(done.success(), "ip {arguments:?}");
+        };
+        inside(&["addr", "add", &format!("{theirs}/30"), "dev", "cable"]);
+        inside(&["link", "set", "cable", "up"]);
     }
 
     /// Starts the engine again; the same images and containers. After a crash its first attempt may
@@ -68,6 +127,7 @@ impl SecondEngine {
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("pid"), "--host", &self.address()])
             .args(["--iptables=false", "--ip6tables=false", "--ip-masq=false"])
+            .args(self.tls_arguments())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -83,6 +143,20 @@ impl SecondEngine {
         });
         self.engine = runs.then_some(engine);
         runs
+    }
+
+    fn tls_arguments(&self) -> Vec<String> {
+        if !self.is_remote {
+            return Vec::new();
+        }
+        let path = |below: &str| self.root.path().join(below).display().to_string();
+        vec![
+            format!("--host={}", self.tls_address()),
+            "--tlsverify".to_owned(),
+            format!("--tlscacert={}", path("ca.pem")),
+            format!("--tlscert={}", path("server.pem")),
+            format!("--tlskey={}", path("server-key.pem")),
+        ]
     }
 
     /// Ends the engine, and all of its containers with it, as a restart of its service does.
@@ -105,6 +179,42 @@ impl SecondEngine {
     /// For `DOCKER_HOST`.
     pub fn address(&self) -> String {
         format!("unix://{}", self.socket().display())
+    }
+
+    /// The same through the cable, for those with a certificate.
+    pub fn tls_address(&self) -> String {
+        format!("tcp://{}:2376", self.host())
+    }
+
+    /// The engine's host, as a remote one's ports are reached at.
+    pub fn host(&self) -> String {
+        let [_, theirs] = self.cable();
+        theirs
+    }
+
+    /// The volumes that sdp has made, and where what is in them lies.
+    pub fn volumes(&self) -> BTreeMap<String, PathBuf> {
+        let listed = engine::block_on(self.connect().list_volumes(None::<ListVolumesOptions>));
+        let volumes = listed.expect("list volumes").volumes.unwrap_or_default();
+        let ours = volumes
+            .into_iter()
+            .filter(|volume| volume.labels.contains_key("sdp.path"));
+        ours.map(|volume| (volume.name, volume.mountpoint.into()))
+            .collect()
+    }
+
+    /// A path of the engine's, past what hides it.
+    pub fn seen_from_here(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix("/").expect("an absolute path");
+        Path::new("/proc")
+            .join(self.holder.id().to_string())
+            .join("root")
+            .join(path)
+    }
+
+    /// Removes a container as people do.
+    pub fn remove_by_hand(&self, container: &str) {
+        engine::remove(&self.connect(), container);
     }
 
     /// A command that runs a program in the engine's network.
@@ -132,7 +242,11 @@ impl SecondEngine {
     fn inside(&self, program: &str) -> Command {
         let [nsenter, namespace] = self.wrapper();
         let mut command = Command::new(nsenter);
-        command.arg(namespace).arg(program);
+        command.arg(namespace);
+        if self.is_remote {
+            command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id()));
+        }
+        command.arg(program);
         command
     }
 
@@ -140,7 +254,7 @@ impl SecondEngine {
         Docker::connect_with_host(&self.address()).expect("a unix socket")
     }
 
-    fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.root.path().join("sock")
     }
 

@@ -113,6 +113,27 @@ impl Sshd {
         format!("ssh -F {at}/ssh_config -o UserKnownHostsFile={at}/{known}")
     }
 
+    /// A shell script that is `ssh` with this client's settings and a key, whatever else it is told.
+    pub fn script(&self, key: &str, known: &str) -> String {
+        let at = self.folder.display();
+        let real = ["/usr/bin/ssh", "/bin/ssh", "/usr/local/bin/ssh"];
+        let real = real
+            .iter()
+            .find(|path| Path::new(path).exists())
+            .expect("ssh");
+        format!(
+            "exec {real} -F {at}/ssh_config -o UserKnownHostsFile={at}/{known} -i {at}/{key} \"$@\""
+        )
+    }
+
+    /// How often somebody was let in.
+    pub fn log_ins(&self) -> usize {
+        let log = fs::read_to_string(self.folder.join("sshd.log")).unwrap_or_default();
+        log.lines()
+            .filter(|line| line.contains("Accepted publickey"))
+            .count()
+    }
+
     /// The file of the key that is let in.
     pub fn key(&self) -> String {
         self.folder.join("client").display().to_string()

@@ -1,0 +1,56 @@
+//! How a release gets to the engine: mounted from this host, or uploaded to a volume where the engine
+//! cannot see this host's directories.
+
+use crate::engine::{Engine, Spec};
+use crate::event::StageEmitter;
+use crate::failure::{Code, Failure, Result};
+use crate::plan::Deliver;
+
+/// What engines say of a directory to mount that is not there for them: Docker, Docker Desktop, Podman.
+const UNSEEN: [&str; 3] = [
+    "bind source path does not exist",
+    "mounts denied",
+    "statfs ",
+];
+
+/// Whether the release is to be uploaded without trying to mount it: to another host by default.
+pub fn is_upload(engine: &Engine, deliver: Deliver) -> bool {
+    match deliver {
+        Deliver::Auto => engine.is_remote(),
+        Deliver::Mount => false,
+        Deliver::Upload => true,
+    }
+}
+
+/// Whether the engine has refused a container as it cannot see the release, which is there: its name,
+/// with digits drawn by lot, is in the engine's words. Podman makes the directory that it misses, and then
+/// misses the program in it.
+pub fn is_unseen(failure: &Failure, spec: &Spec) -> bool {
+    let release = &spec.identity.release;
+    let words = failure.message.to_ascii_lowercase();
+    let misses = |name: &str| failure.message.contains(name);
+    let is_refused =
+        misses(&release.to_string_lossy()) && UNSEEN.iter().any(|unseen| words.contains(unseen));
+    let is_empty = words.contains("no such file or directory")
+        && spec.loader.is_none()
+        && spec.command.first().is_some_and(|program| misses(program));
+    failure.code == Code::StartFailed && (is_refused || is_empty) && release.is_dir()
+}
+
+/// The failure of an engine that does not see the release, where nothing is to be uploaded.
+pub fn explained(failure: Failure, spec: &Spec) -> Failure {
+    failure.hint(if spec.identity.release == spec.identity.path {
+        "the engine cannot see this host's directories: leave out `--mount checkout`, and the release is uploaded"
+    } else {
+        "the engine cannot see this host's directories: `--deliver upload` sends the release to it"
+    })
+}
+
+/// Uploads the release to the volume that `spec` names, and tells how far that has come.
+///
+/// # Errors
+/// `start_failed`, and those of any call to the engine.
+pub async fn upload(engine: &Engine, spec: &Spec, events: &StageEmitter) -> Result<()> {
+    events.note("uploading the release");
+    engine.upload(spec, |amount| events.update(amount)).await
+}
