@@ -1,5 +1,6 @@
 //! Events as JSON lines; [`super::wire`] is what they look like.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::time::Instant;
 
@@ -140,6 +141,17 @@ fn check(check: &Check) -> LineV1<'_> {
     }
 }
 
+/// The last word of a command that only shows something.
+fn done(line: Cow<'_, str>) -> LineV1<'_> {
+    LineV1 {
+        kind: "status",
+        state: "DONE",
+        line,
+        rest: Some(Rest::Ended { exit_code: 0 }),
+        ..LineV1::default()
+    }
+}
+
 /// What the commands other than `deploy` and `logs` say.
 fn answer(event: &Event) -> LineV1<'_> {
     match event {
@@ -156,21 +168,9 @@ fn answer(event: &Event) -> LineV1<'_> {
             }),
             ..LineV1::default()
         },
-        Event::Answered => LineV1 {
-            kind: "status",
-            state: "DONE",
-            line: "done".into(),
-            rest: Some(Rest::Ended { exit_code: 0 }),
-            ..LineV1::default()
-        },
+        Event::Answered => done("done".into()),
         Event::Check(check) => self::check(check),
-        Event::Ready { warnings } => LineV1 {
-            kind: "status",
-            state: "DONE",
-            line: words::ready(*warnings).into(),
-            rest: Some(Rest::Ended { exit_code: 0 }),
-            ..LineV1::default()
-        },
+        Event::Ready { warnings } => done(words::ready(*warnings).into()),
         Event::Service(service) => LineV1 {
             kind: "service",
             state: &service.state,
