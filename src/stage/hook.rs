@@ -72,14 +72,15 @@ impl Facts {
     }
 }
 
-/// Runs a command on the host, in the directory that is built in. It ends with sdp, however that ends.
+/// Runs a command on the host, in the directory that is built in. It ends with sdp, however that ends,
+/// and what it leaves running ends with it.
 ///
 /// # Errors
 /// `hook_failed` with the last lines, `no_module` without that directory, or the interruption.
 pub async fn on_host(cx: &Context, plan: &Plan, command: &str, facts: &Facts) -> Result<()> {
     let root = &plan.repository.path;
     let directory = package::workdir(root, &plan.build)?;
-    let mut shell = child::on_leash("sh");
+    let mut shell = child::on_short_leash("sh");
     for (name, _) in std::env::vars_os() {
         let is_fact = name.as_encoded_bytes().starts_with(b"SDP_HOOK_");
         if is_fact || WITHHELD.iter().any(|withheld| name == *withheld) {
@@ -253,7 +254,11 @@ impl Told {
 }
 
 fn failed(command: &str, code: i64, last: Vec<String>) -> Failure {
-    let message = format!("`{command}` ended with exit code {code}");
+    // As shells have it, and the engine.
+    let message = match code {
+        129..=192 => format!("`{command}` was killed by signal {}", code - 128),
+        code => format!("`{command}` ended with exit code {code}"),
+    };
     let hint = if last.is_empty() {
         "`set -x;` in front of it prints each step; mend it, and deploy again"
     } else {
