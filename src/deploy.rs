@@ -91,7 +91,10 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         }
         None => {
             let git = open(plan)?;
-            if let Some(id) = store.cut_build() {
+            if plan.force
+                && let Some(id) = store.cut_build()
+            {
+                git.refuse_unready(None, true)?;
                 let changed = upkeep::put_back(&git, &store, &id)?;
                 warn_of(changed, |line, hint| run.emitter.warn(line, hint));
             }
@@ -109,9 +112,11 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         .await?;
     let checked_out = run
         .stage(Stage::Checkout, async |cx| {
-            checkout::checkout(&cx, fetched, plan.force, plan.submodules).await
+            let done = checkout::checkout(&cx, fetched, plan.force, plan.submodules).await;
+            done.map_err(|failure| upkeep::after_cut_build(&store, failure))
         })
         .await?;
+    store.end_build()?;
     let pulled = run
         .stage(Stage::Pull, async |cx| {
             pull::pull(&cx, checked_out, plan.force, plan.submodules).await

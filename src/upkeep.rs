@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
-use crate::failure::Result;
+use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
@@ -169,6 +169,18 @@ pub fn put_back(git: &Git, store: &Store, id: &str) -> Result<Option<Warning>> {
             quoted(keep)
         ),
     }))
+}
+
+/// Of local changes after a build that was killed nobody knows whether they are the build's or somebody's
+/// later work: only people can tell.
+pub fn after_cut_build(store: &Store, failure: Failure) -> Failure {
+    match store.cut_build() {
+        Some(id) if failure.code == Code::CheckoutDirty => failure.hint(format!(
+            "the build of {id} was killed, and may have left them: `--force` puts them back and keeps \
+             what they were; `git stash` keeps them for later"
+        )),
+        _ => failure,
+    }
 }
 
 /// A canary, or a container that was created but never started.
