@@ -284,7 +284,7 @@ async fn replace(
     if let Some(command) = &plan.hooks.before_start {
         let ran = run.stage(Stage::BeforeStart, async |cx| {
             let spec = prepare(&cx, plan, store, made, &mut image).await?;
-            hook::in_container(&cx, engine, &spec, command, made.facts).await?;
+            hook::in_container(&cx, engine, plan, &spec, made.binary, command, made.facts).await?;
             Ok(spec)
         });
         prepared = Some(ran.await?);
@@ -295,6 +295,7 @@ async fn replace(
                 Some(spec) => spec,
                 None => prepare(&cx, plan, store, made, &mut image).await?,
             };
+            start::place(plan, made.binary)?;
             let canary = canary(engine, plan, &spec, &formers).await?;
             let incoming = Incoming::New(Box::new(spec));
             let handover =

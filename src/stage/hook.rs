@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::build::Binary;
 use super::pull::Pulled;
 use super::{Context, package};
 use crate::child;
@@ -12,7 +13,8 @@ use crate::engine::{Engine, Exit, LogQuery, Spec};
 use crate::event::LogLine;
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Handed, check_loader};
-use crate::plan::{Plan, Restart};
+use crate::plan::{Mount, Plan, Restart, Volume};
+use crate::release;
 
 /// How many of the last lines explain a failure.
 const SHOWN: usize = 20;
@@ -118,17 +120,29 @@ pub async fn on_host(cx: &Context, plan: &Plan, command: &str, facts: &Facts) ->
 pub async fn in_container(
     cx: &Context,
     engine: &Engine,
-    release: &Spec,
+    plan: &Plan,
+    like: &Spec,
+    program: &Binary,
     command: &str,
     facts: &Facts,
 ) -> Result<()> {
-    let mut spec = release.clone();
+    let mut spec = like.clone();
     spec.name += "-before-start";
     // Whatever clears a canary that a killed run left clears this.
     spec.identity.canary = true;
     spec.publish.clear();
     spec.limits.restart = Restart::No;
-    spec.command = ["sh", "-c", command].map(str::to_owned).to_vec();
+    // The image's own is for the program: what it makes of a shell is not known.
+    spec.entrypoint = Some(["sh", "-c"].map(str::to_owned).to_vec());
+    spec.command = vec![command.to_owned()];
+    if plan.container.mount == Mount::Checkout {
+        // What serves may be started again from there as long as the hook has not done its work.
+        spec.volumes.push(Volume {
+            source: program.path.display().to_string(),
+            target: format!("/src/{}", release::program(&plan.repository.name)),
+            read_only: true,
+        });
+    }
     let facts = facts.0.iter().cloned();
     spec.env
         .extend(facts.map(|(name, value)| (name.to_owned(), value)));
