@@ -17,6 +17,7 @@ use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
 use crate::run::{self, Ended, Ending, Run};
+use crate::shell::quoted;
 use crate::stage::build::Binary;
 use crate::stage::hook::{self, Facts};
 use crate::stage::pull::Pulled;
@@ -176,6 +177,7 @@ async fn program(
         run.stage(Stage::BeforeBuild, async |cx| {
             store.begin_build(&plan.id)?;
             let ran = hook::on_host(&cx, plan, command, facts).await;
+            let ran = ran.and_then(|()| refuse_moved(pulled, command));
             if ran.is_err()
                 && let Err(failure) = restore(&cx)
             {
@@ -194,6 +196,23 @@ async fn program(
         restored.map(|()| binary)
     })
     .await
+}
+
+/// The build and the labels of what it makes are of the commit that was pulled.
+fn refuse_moved(pulled: &Pulled, command: &str) -> Result<()> {
+    let head = pulled.git.head()?;
+    if head.id == pulled.commit.id {
+        return Ok(());
+    }
+    let (from, to) = (pulled.commit.short(), head.short());
+    let message = format!("`{command}` moved HEAD from {from} to {to}");
+    let again = match &pulled.revision {
+        Revision::Branch(branch) => format!("--force --branch {}", quoted(branch)),
+        Revision::Tag(_) | Revision::Commit(_) => "--force".to_owned(),
+    };
+    Err(Failure::new(Code::HookFailed, message).hint(format!(
+        "leave `git commit`, `git checkout` and the like out of it; `{again}` leaves behind what it did"
+    )))
 }
 
 fn warn_of_clear(run: &Run<'_>, host: Option<String>) {
