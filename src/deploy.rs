@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::engine::{Container, Engine, Image, Platform, Spec};
-use crate::event::{Emitter, Stage};
+use crate::event::{Emitter, Outcome, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
 use crate::golang::Toolchain;
@@ -146,6 +146,8 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     if let (Ok(Ending::Handed { handed, .. }), Some(command)) = (&ending, &plan.hooks.after_deploy)
     {
         let facts = facts.and_outcome(handed, run.downtime);
+        // The hook may take its time, and be cut: the deployment stands already.
+        run.remember(Outcome::Deployed, 0);
         after_deploy(run, plan, command, &facts).await;
     }
     // A container that could not be removed still needs it.
