@@ -72,6 +72,13 @@ pub async fn recover(
         None => true,
     };
     for container in found.iter().filter(|container| is_leftover(container)) {
+        // A migration is asked to end before it is killed, and so is a program.
+        if container.running {
+            let patience = container.identity.as_ref().map(|of| of.stop_timeout);
+            let patience = patience.unwrap_or_default();
+            engine.terminate(&container.id, patience).await?;
+            done.push(format!("stopped {}, which still ran", container.name));
+        }
         engine.remove(&container.id).await?;
         done.push(format!("removed {}", container.name));
     }
