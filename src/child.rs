@@ -32,38 +32,39 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The hidden first argument with which sdp starts itself to become a child on a leash.
 const LEASH: &str = "__on-leash";
 
-/// The same for one that is to have no terminal to ask at.
-const LEASH_WITHOUT_TERMINAL: &str = "__on-leash-without-terminal";
+/// The same for one that is to leave nothing running.
+const SHORT_LEASH: &str = "__on-short-leash";
 
 /// The same for a child that needs its standard input.
 const DYING_WITH: &str = "__dying-with";
 
 /// A command that runs `program` on a leash: see [`run_on_leash`].
 pub fn on_leash(program: impl AsRef<OsStr>) -> Command {
+    // The leader of a group could not begin a session, which makes it one.
     let mut command = Command::new("/proc/self/exe");
-    command.arg(LEASH).arg(program).process_group(0);
+    command.arg(LEASH).arg(program);
     command
 }
 
-/// The same in a session of its own: what opens the terminal to ask for a password finds none.
-pub fn without_terminal(program: impl AsRef<OsStr>) -> Command {
+/// The same; what the program leaves running ends with it, but for what has begun a session of its own.
+pub fn on_short_leash(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    // The leader of a group could not begin a session, which makes it one.
-    command.arg(LEASH_WITHOUT_TERMINAL).arg(program);
+    command.arg(SHORT_LEASH).arg(program);
     command
 }
 
 /// Runs the command that follows in `arguments`, and kills it with all its children when standard
 /// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
-/// would rename an older commit's program over the next deployment's. Does nothing if `arguments`
-/// are not of [`on_leash`]'s or [`without_terminal`]'s making; else returns the exit code.
+/// would rename an older commit's program over the next deployment's. It has a session of its own: what
+/// opens the terminal to ask for a password finds none, where one in the background would be stopped.
+/// Does nothing if `arguments` are not of [`on_leash`]'s or [`on_short_leash`]'s making; else returns
+/// the exit code, which is 128 and the signal's number for a program that was killed, as in a shell.
 pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     let first = arguments.next()?;
-    if first == LEASH_WITHOUT_TERMINAL {
-        setsid().ok();
-    } else if first != LEASH {
+    if first != LEASH && first != SHORT_LEASH {
         return None;
     }
+    setsid().ok();
     let program = arguments.next()?;
     let mut command = std::process::Command::new(&program);
     let mut child = match command.args(arguments).stdin(Stdio::null()).spawn() {
@@ -80,8 +81,29 @@ pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8>
         // Its own group, too: sdp made it the leader.
         kill_process_group(getpid(), Signal::KILL).ok();
     });
-    let code = child.wait().ok().and_then(|status| status.code());
+    let ended = child.wait();
+    if first == SHORT_LEASH {
+        end_the_rest();
+    }
+    let code = ended
+        .ok()
+        .and_then(|ended| ended.code().or(ended.signal().map(|signal| 128 + signal)));
     Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Ends what this process's own group has beside it.
+fn end_the_rest() {
+    let own = getpid();
+    let others = || members(own).filter(|id| *id != own);
+    for signal in [Signal::TERM, Signal::KILL] {
+        for other in others() {
+            kill_process(other, signal).ok();
+        }
+        let asked = Instant::now();
+        while others().next().is_some() && asked.elapsed() < PATIENCE {
+            std::thread::sleep(POLL);
+        }
+    }
 }
 
 /// What to put before a command for a shell, so that the command ends when this thread does, and thus
@@ -169,8 +191,9 @@ pub async fn ask(mut command: Command, question: &str, limit: Duration) -> std::
         })
 }
 
-/// Runs a command of [`on_leash`]'s or [`without_terminal`]'s, which has a process group of its own,
-/// line by line; an interruption ends the group, and so does dropping the future. Nothing asks on the terminal: standard input is at its end.
+/// Runs a command of [`on_leash`]'s or [`on_short_leash`]'s, which has a process group of its own, line by
+/// line; an interruption ends the group, and so does dropping the future. Nothing asks on the terminal:
+/// there is none, and standard input is at its end.
 ///
 /// # Errors
 /// `otherwise` where the command cannot be run, or the interruption.
@@ -226,7 +249,7 @@ pub async fn run(
             },
             status = group.leader.wait(), if ended.is_none() => {
                 let status = status.map_err(io)?;
-                // Until it has a process group of its own, Ctrl-C in the terminal is meant for it, too.
+                // Until it has a session of its own, Ctrl-C in the terminal is meant for it, too.
                 if status.signal() == Some(Signal::INT.as_raw()) {
                     return Err(interrupt::Signal::Interrupt.into());
                 }
@@ -260,9 +283,13 @@ impl Group {
             kill_process_group(id, Signal::TERM).ok();
             // One that is to begin a session may not have come that far.
             kill_process(id, Signal::TERM).ok();
+            // One that is stopped is not asked before it goes on.
+            kill_process_group(id, Signal::CONT).ok();
             let asked = Instant::now();
-            self.leader.wait().await.ok();
-            while lives(id) && asked.elapsed() < PATIENCE {
+            tokio::time::timeout(PATIENCE, self.leader.wait())
+                .await
+                .ok();
+            while members(id).next().is_some() && asked.elapsed() < PATIENCE {
                 sleep(POLL).await;
             }
             kill_process_group(id, Signal::KILL).ok();
@@ -278,14 +305,15 @@ impl Drop for Group {
     }
 }
 
-/// Whether a process of the group runs. Those that have ended and that nobody has asked about yet,
-/// being no children of sdp's, do not.
-fn lives(group: Pid) -> bool {
+/// The processes of the group that run. Those that have ended and that nobody has asked about yet, being
+/// no children of sdp's, do not.
+fn members(group: Pid) -> impl Iterator<Item = Pid> {
     let group = group.as_raw_nonzero().get();
     let processes = procfs::process::all_processes().into_iter().flatten();
-    processes.flatten().any(|process| {
-        let stat = process.stat();
-        stat.is_ok_and(|stat| stat.pgrp == group && !matches!(stat.state, 'Z' | 'X'))
+    processes.flatten().filter_map(move |process| {
+        let stat = process.stat().ok()?;
+        let runs = stat.pgrp == group && !matches!(stat.state, 'Z' | 'X');
+        runs.then(|| Pid::from_raw(stat.pid)).flatten()
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::engine::{Container, Engine, Image, Platform, Spec};
-use crate::event::{Emitter, Stage};
+use crate::event::{Emitter, Outcome, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
 use crate::golang::Toolchain;
@@ -17,6 +17,7 @@ use crate::redact;
 use crate::rehearse;
 use crate::release::{self, Store};
 use crate::run::{self, Ended, Ending, Run};
+use crate::shell::quoted;
 use crate::stage::build::Binary;
 use crate::stage::hook::{self, Facts};
 use crate::stage::pull::Pulled;
@@ -91,7 +92,10 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         }
         None => {
             let git = open(plan)?;
-            if let Some(id) = store.cut_build() {
+            if plan.force
+                && let Some(id) = store.cut_build()
+            {
+                git.refuse_unready(None, true)?;
                 let changed = upkeep::put_back(&git, &store, &id)?;
                 warn_of(changed, |line, hint| run.emitter.warn(line, hint));
             }
@@ -109,9 +113,11 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
         .await?;
     let checked_out = run
         .stage(Stage::Checkout, async |cx| {
-            checkout::checkout(&cx, fetched, plan.force, plan.submodules).await
+            let done = checkout::checkout(&cx, fetched, plan.force, plan.submodules).await;
+            done.map_err(|failure| upkeep::after_cut_build(&store, failure))
         })
         .await?;
+    store.end_build()?;
     let pulled = run
         .stage(Stage::Pull, async |cx| {
             pull::pull(&cx, checked_out, plan.force, plan.submodules).await
@@ -140,6 +146,8 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     if let (Ok(Ending::Handed { handed, .. }), Some(command)) = (&ending, &plan.hooks.after_deploy)
     {
         let facts = facts.and_outcome(handed, run.downtime);
+        // The hook may take its time, and be cut: the deployment stands already.
+        run.remember(Outcome::Deployed, 0);
         after_deploy(run, plan, command, &facts).await;
     }
     // A container that could not be removed still needs it.
@@ -171,6 +179,7 @@ async fn program(
         run.stage(Stage::BeforeBuild, async |cx| {
             store.begin_build(&plan.id)?;
             let ran = hook::on_host(&cx, plan, command, facts).await;
+            let ran = ran.and_then(|()| refuse_moved(pulled, command));
             if ran.is_err()
                 && let Err(failure) = restore(&cx)
             {
@@ -189,6 +198,23 @@ async fn program(
         restored.map(|()| binary)
     })
     .await
+}
+
+/// The build and the labels of what it makes are of the commit that was pulled.
+fn refuse_moved(pulled: &Pulled, command: &str) -> Result<()> {
+    let head = pulled.git.head()?;
+    if head.id == pulled.commit.id {
+        return Ok(());
+    }
+    let (from, to) = (pulled.commit.short(), head.short());
+    let message = format!("`{command}` moved HEAD from {from} to {to}");
+    let again = match &pulled.revision {
+        Revision::Branch(branch) => format!("--force --branch {}", quoted(branch)),
+        Revision::Tag(_) | Revision::Commit(_) => "--force".to_owned(),
+    };
+    Err(Failure::new(Code::HookFailed, message).hint(format!(
+        "leave `git commit`, `git checkout` and the like out of it; `{again}` leaves behind what it did"
+    )))
 }
 
 fn warn_of_clear(run: &Run<'_>, host: Option<String>) {
@@ -279,7 +305,7 @@ async fn replace(
     if let Some(command) = &plan.hooks.before_start {
         let ran = run.stage(Stage::BeforeStart, async |cx| {
             let spec = prepare(&cx, plan, store, made, &mut image).await?;
-            hook::in_container(&cx, engine, &spec, command, made.facts).await?;
+            hook::in_container(&cx, engine, plan, &spec, made.binary, command, made.facts).await?;
             Ok(spec)
         });
         prepared = Some(ran.await?);
@@ -290,6 +316,7 @@ async fn replace(
                 Some(spec) => spec,
                 None => prepare(&cx, plan, store, made, &mut image).await?,
             };
+            start::place(plan, made.binary)?;
             let canary = canary(engine, plan, &spec, &formers).await?;
             let incoming = Incoming::New(Box::new(spec));
             let handover =

@@ -57,6 +57,8 @@ pub struct Run<'a> {
     at: Timestamp,
     begun: Instant,
     times: Vec<(Stage, Took)>,
+    /// It has its line in the history.
+    remembered: bool,
     /// What git was busy for on threads.
     threads: Duration,
 }
@@ -85,6 +87,7 @@ impl<'a> Run<'a> {
             at: Timestamp::now(),
             begun: Instant::now(),
             times: Vec::new(),
+            remembered: false,
             threads: Duration::ZERO,
         }
     }
@@ -144,7 +147,7 @@ impl<'a> Run<'a> {
     }
 
     /// Says the last word, and writes it into the history.
-    pub async fn end(self, engine: Option<&Engine>, result: Result<Ending>) -> Ended {
+    pub async fn end(mut self, engine: Option<&Engine>, result: Result<Ending>) -> Ended {
         let (summary, container) = match result {
             Ok(Ending::Handed { handed, port }) => {
                 let summary = Summary {
@@ -183,7 +186,7 @@ impl<'a> Run<'a> {
                 (serving.into_summary(self.defeat(&failure)), None)
             }
         };
-        self.remember(&summary);
+        self.remember(summary.outcome, summary.exit_code);
         self.emitter.about(&self.id);
         let exit_code = summary.exit_code;
         self.emitter.emit(Event::Status(Box::new(summary)));
@@ -225,9 +228,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A run that never held the lock changed nothing and leaves no line.
-    fn remember(&self, summary: &Summary) {
-        let Some(store) = &self.store else { return };
+    /// Writes the run's one line of history. One that never held the lock changed nothing and leaves none.
+    pub fn remember(&mut self, outcome: Outcome, exit_code: u8) {
+        let Some(store) = self.store.as_ref().filter(|_| !self.remembered) else {
+            return;
+        };
+        self.remembered = true;
         let remembered = store.remember(&Past {
             at: history::time(self.at),
             what: self.what.to_owned(),
@@ -235,8 +241,8 @@ impl<'a> Run<'a> {
             who: history::who(),
             branch: self.branch.clone(),
             commit: self.commit.as_ref().map(|commit| commit.id.clone()),
-            outcome: summary.outcome.name().to_owned(),
-            exit_code: summary.exit_code,
+            outcome: outcome.name().to_owned(),
+            exit_code,
             elapsed_ms: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
         if let Err(failure) = remembered {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
-use crate::failure::Result;
+use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
@@ -73,6 +73,13 @@ pub async fn recover(
         None => true,
     };
     for container in found.iter().filter(|container| is_leftover(container)) {
+        // A migration is asked to end before it is killed, and so is a program.
+        if container.running {
+            let patience = container.identity.as_ref().map(|of| of.stop_timeout);
+            let patience = patience.unwrap_or_default();
+            engine.terminate(&container.id, patience).await?;
+            done.push(format!("stopped {}, which still ran", container.name));
+        }
         engine.remove(&container.id).await?;
         done.push(format!("removed {}", container.name));
     }
@@ -213,6 +220,18 @@ pub async fn clear_volumes(engine: &Engine, repository: &Repository) -> Result<V
         cleared.push(volume);
     }
     Ok(cleared)
+}
+
+/// Of local changes after a build that was killed nobody knows whether they are the build's or somebody's
+/// later work: only people can tell.
+pub fn after_cut_build(store: &Store, failure: Failure) -> Failure {
+    match store.cut_build() {
+        Some(id) if failure.code == Code::CheckoutDirty => failure.hint(format!(
+            "the build of {id} was killed, and may have left them: `--force` puts them back and keeps \
+             what they were; `git stash` keeps them for later"
+        )),
+        _ => failure,
+    }
 }
 
 /// A canary, or a container that was created but never started.

@@ -195,3 +195,27 @@ fn sigterm_in_health_check() {
     let never = program::slow_server("two", "time.Hour");
     in_stage("health check", &never, PATIENT, By::Sigterm, at_once);
 }
+
+/// A go that the terminal's Ctrl-C reaches, too, would seem to be none that runs.
+#[test]
+fn while_go_is_asked_for_its_version() {
+    let host = Host::new();
+    let (asked, reached) = (host.path("asked"), host.path("reached"));
+    let script = format!(
+        "trap 'touch {}; exit 1' INT\ntouch {}\nwhile :; do :; done",
+        reached.display(),
+        asked.display()
+    );
+    let live = host
+        .deploy_from("https://127.0.0.1:1/shop.git")
+        .env("PATH", &host.instead_of("go", &script))
+        .spawn();
+    eventually("go is asked", || asked.exists().then_some(()));
+
+    live.interrupt();
+
+    let run = live.finish().exited(130);
+    assert_eq!(run.problem().code, "interrupted", "{}", run.story());
+    host.is_tidy();
+    assert!(!reached.exists(), "it has no process group of its own");
+}

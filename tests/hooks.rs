@@ -3,8 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use crate::support::images::Images;
 use crate::support::program::server;
-use crate::support::{Event, FIRST, Host, Kind, NEXT, Phase, Run, eventually, free_port, get};
+use crate::support::{
+    Event, FIRST, Host, Kind, NEXT, Origin, Phase, Run, Terminal, eventually, free_port, get,
+};
 
 const ALL: &[&str] = &[
     "git fetch",
@@ -196,6 +199,20 @@ fn a_failure_stops_the_deployment() {
     assert_eq!(problem.detail, ["no generator"]);
     serves(&run);
 
+    let killed = ["--before-build", "kill -9 $$"];
+    let run = deploy(&killed).failed(5, "hook_failed", &ALL[..4]);
+    assert_eq!(run.problem().message, "`kill -9 $$` was killed by signal 9");
+
+    // What is built and labelled is what was pulled.
+    let moves = ["--before-build", "git checkout --quiet --detach HEAD~1"];
+    let run = deploy(&moves).failed(5, "hook_failed", &ALL[..4]);
+    let problem = run.problem();
+    assert!(problem.message.contains("moved HEAD from "), "{problem:?}");
+    let hint = problem.hint.as_deref().unwrap();
+    assert!(hint.contains("--force --branch main"), "{hint}");
+    serves(&run);
+    host.git(&["checkout", "--quiet", "main"]);
+
     let stages = [
         "git fetch",
         "git checkout",
@@ -226,11 +243,14 @@ fn a_failure_stops_the_deployment() {
 fn a_failure_after_the_deployment_is_a_warning() {
     let host = Host::new();
     let origin = host.origin(&server("one"));
-    let hook = ["--after-deploy", "echo nobody to tell; exit 1"];
+    let hook = "sleep 605 & sleep 605 >/dev/null 2>&1 & echo nobody to tell; exit 1";
+    let hook = ["--after-deploy", hook];
 
     let run = host.deploy(&origin).args(&hook).run().exited(0);
 
     assert_eq!(run.status().state, "RUNNING", "{}", run.story());
+    let left = host.processes("sleep 605");
+    assert!(left.is_empty(), "what it left running: {left:?}");
     let warned = run.events.iter().find(|event| event.kind == Kind::Warning);
     let warned = &warned.unwrap().line;
     assert!(warned.contains("exit code 1") && warned.contains("nobody to tell"));
@@ -247,6 +267,82 @@ fn a_failure_after_the_deployment_is_a_warning() {
     assert_eq!(second.status().outcome.as_deref(), Some("deployed"));
     assert_eq!(host.answer(), "two");
     host.holds(&[&second], &[&run]);
+    assert_eq!(history(&host).len(), 2);
+}
+
+/// The ids of the deployments that are remembered.
+fn history(host: &Host) -> Vec<String> {
+    let lines = fs::read_to_string(host.checkout().join(".sdp/history.jsonl")).unwrap();
+    let lines = lines.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["id"].as_str().unwrap().to_owned()
+    });
+    lines.collect()
+}
+
+/// There is no terminal for it to stop at, and one that is stopped all the same ends with Ctrl-C.
+#[test]
+fn none_can_wait_for_keys() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let url = origin.url();
+    let deploy = ["deploy", host.name(), "--url", &url, "--before-build"];
+    let asks = host.sdp(&deploy).args(&["read -r answer </dev/tty"]);
+    let mut terminal = Terminal::run(100, asks);
+    assert_eq!(terminal.code(), Some(5), "{}", terminal.screen());
+
+    let hook = ["--before-build", "echo at it; kill -STOP 0; echo on"];
+    let mut live = host.deploy(&origin).args(&hook).spawn();
+    live.wait_for("the hook", |event| says(event, "at it"));
+    live.interrupt();
+    live.finish().exited(130);
+    host.is_tidy();
+}
+
+/// What serves from the live checkout stays what it is until the migration is done, which sees the new one.
+#[test]
+fn a_failure_leaves_the_program_of_a_live_checkout() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let mount = ["--mount", "checkout"];
+    let first = host.deploy(&origin).args(&mount).run().deployed(FIRST);
+    let program = host.checkout().join(format!("app-{}", host.name()));
+    let served = fs::read(&program).unwrap();
+    origin.commit(&server("two"), "Say two");
+    let compare = "cd /src && cmp app-* .sdp/build/app-* && echo the new one";
+    let deploy = |hook: &str| {
+        let sdp = host.deploy(&origin).args(&mount);
+        sdp.args(&["--before-start", hook]).run()
+    };
+
+    let run = deploy(&format!("{compare}; exit 1")).exited(6);
+
+    assert_eq!(output(&run, "before start"), [("stdout", "the new one")]);
+    assert!(fs::read(&program).unwrap() == served, "it was replaced");
+    assert_eq!(host.running().name, first.container());
+
+    let run = deploy(compare).exited(0);
+    assert_eq!(host.answer(), "two");
+    assert_eq!(host.running().name, run.container());
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+}
+
+/// An image's entry point is for the program; a hook is run as it is.
+#[test]
+fn entry_points_are_for_programs() {
+    let host = Host::new();
+    let images = Images::of(&host);
+    let image = format!("{}:entry", host.name());
+    let entry = r#"[ "$1" = sh ] || { echo wrapped; exec "$@"; }"#;
+    images.with_entry_point(&image, &["sh", "-c", entry, "entry"]);
+    let origin = host.origin(&server("one"));
+    let hook = ["--image", &image, "--before-start", "echo migrated"];
+
+    let run = host.deploy(&origin).args(&hook).run().exited(0);
+
+    assert_eq!(output(&run, "before start"), [("stdout", "migrated")]);
+    assert!(host.logs(run.container()).contains("wrapped"));
+    assert_eq!(host.answer(), "one");
 }
 
 #[test]
@@ -279,16 +375,23 @@ fn killed_in_each() {
             "--before-build",
             "echo garbage > main.go; echo at it; sleep 601",
         ),
-        ("--before-start", "echo at it; sleep 602"),
+        (
+            "--before-start",
+            "trap 'echo asked > /out/asked; exit 1' TERM; echo at it; sleep 602 & wait",
+        ),
         ("--after-deploy", "echo at it; sleep 603"),
     ];
+    let out = host.path("out");
+    fs::create_dir(&out).unwrap();
+    let volume = format!("{}:/out", out.display());
     for (round, (flag, command)) in (1..).zip(hooks) {
         origin.commit(&server(&round.to_string()), "More");
-        let mut live = host.deploy(&origin).args(&[flag, command]).spawn();
+        let hook = [flag, command, "-v", &volume];
+        let mut live = host.deploy(&origin).args(&hook).spawn();
         live.wait_for("the hook", |event| says(event, "at it"));
 
         live.kill();
-        live.ended();
+        let killed = live.ended();
 
         let serving = if flag == "--after-deploy" {
             round
@@ -304,8 +407,20 @@ fn killed_in_each() {
             (host.processes("sleep 60").is_empty()).then_some(())
         });
 
-        let next = host.deploy(&origin).run().deployed(NEXT);
+        let mut force = &[][..];
+        match flag {
+            "--before-build" => {
+                refuses_what_a_killed_build_left(&host, &origin);
+                force = &["--force"];
+            }
+            "--after-deploy" => {
+                assert_eq!(history(&host).last(), Some(&killed.events[0].deployment_id));
+            }
+            _ => {}
+        }
+        let next = host.deploy(&origin).args(force).run().deployed(NEXT);
         assert_eq!(host.answer(), round.to_string());
+        assert_eq!(out.join("asked").exists(), round > 1);
         assert_eq!(host.git(&["status", "--porcelain"]), "");
         if flag == "--before-build" {
             let kept = "tracked files changed during the build and are put back: `main.go`";
@@ -318,4 +433,25 @@ fn killed_in_each() {
         assert_eq!(host.running().name, next.container());
         host.is_tidy();
     }
+}
+
+/// Nobody knows whether it is the hook's or somebody's later work.
+fn refuses_what_a_killed_build_left(host: &Host, origin: &Origin) {
+    let changed = || fs::read_to_string(host.checkout().join("main.go")).unwrap();
+    let run = host.deploy(origin).run();
+    let run = run.failed(4, "checkout_dirty", &NEXT[..2]);
+    let hint = run.problem().hint.as_deref().unwrap();
+    assert!(
+        hint.contains("was killed") && hint.contains("--force"),
+        "{hint}"
+    );
+    assert_eq!(changed(), "garbage\n");
+
+    // Not even with --force where somebody is at work.
+    let merging = host.checkout().join(".git/MERGE_HEAD");
+    fs::write(&merging, host.git(&["rev-parse", "HEAD"])).unwrap();
+    let run = host.deploy(origin).args(&["--force"]).run().exited(4);
+    assert_eq!(run.problem().code, "git_unfinished", "{}", run.story());
+    assert_eq!(changed(), "garbage\n");
+    fs::remove_file(merging).unwrap();
 }

@@ -139,7 +139,22 @@ impl Engine {
             let message = format!("the container `{id}` has been removed");
             Failure::new(Code::StartFailed, message)
         })?;
-        self.create_from(name, spec::canary_body(found)).await
+        let body = spec::canary_body(found);
+        match self.create_from(name, body.clone()).await {
+            // What a killed run asked for may come to be after everything has been put in order.
+            Err(failure) if failure.message.contains("already in use") => {
+                let is_left = |container: &Container| {
+                    let identity = container.identity.as_ref();
+                    container.name == name && identity.is_some_and(|identity| identity.canary)
+                };
+                match self.containers().await?.into_iter().find(is_left) {
+                    Some(left) => self.remove(&left.id).await?,
+                    None => return Err(failure),
+                }
+                self.create_from(name, body).await
+            }
+            created => created,
+        }
     }
 
     pub(super) async fn create_from(

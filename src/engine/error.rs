@@ -27,7 +27,7 @@ pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failu
             "`docker info` shows whether it is stuck; `sudo systemctl restart docker` restarts it",
         ),
         Error::DockerResponseServerError { message, .. } => {
-            let message = message.trim();
+            let message = message.trim().trim_end_matches('.');
             let code = if message.contains("no space left on device") {
                 Code::DiskFull
             } else {
@@ -41,7 +41,7 @@ pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failu
         }
         Error::DockerStreamError { error } => Failure::new(
             Code::EngineError,
-            format!("could not {what}: {}", error.trim()),
+            format!("could not {what}: {}", error.trim().trim_end_matches('.')),
         ),
         _ => match io_kind(&error) {
             Some(io::ErrorKind::PermissionDenied) => denied(endpoint),
@@ -199,4 +199,22 @@ fn io_kind(error: &Error) -> Option<io::ErrorKind> {
         let is_cut = hyper.is_incomplete_message() || hyper.is_closed();
         is_cut.then_some(io::ErrorKind::ConnectionAborted)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_sentences_are_told_without_their_full_stop() {
+        let error = Error::DockerResponseServerError {
+            status_code: 409,
+            message: "Conflict. You have to remove that container.\n".to_owned(),
+        };
+        let told = failure("unix:///x", "create the container `a`", error).to_string();
+        assert_eq!(
+            told,
+            "could not create the container `a`: Conflict. You have to remove that container"
+        );
+    }
 }

@@ -24,6 +24,8 @@ pub struct Spec {
     pub image: String,
     /// The file that the program asks to be loaded by; a static one asks for none.
     pub loader: Option<String>,
+    /// Instead of the image's.
+    pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
     pub env: Vec<(String, String)>,
     pub publish: Vec<Publish>,
@@ -78,6 +80,7 @@ impl Spec {
         }
         ContainerCreateBody {
             image: Some(self.image.clone()),
+            entrypoint: self.entrypoint.clone(),
             cmd: Some(self.command.clone()),
             env: Some(
                 self.env

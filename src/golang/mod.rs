@@ -7,9 +7,11 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::Notify;
@@ -17,7 +19,7 @@ use tokio::sync::Notify;
 use crate::child;
 use crate::event::{StageEmitter, Stream};
 use crate::failure::{Code, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::plan::Build;
 use crate::shell::quoted;
 use progress::Compiled;
@@ -70,7 +72,7 @@ impl Toolchain {
     /// Finds the go command and asks for its version.
     ///
     /// # Errors
-    /// `go_missing`.
+    /// `go_missing`, or the interruption.
     pub async fn find(go: Option<&Path>) -> Result<Toolchain> {
         let candidates = match go {
             // Relative to where sdp was started, not to where it builds.
@@ -86,8 +88,15 @@ impl Toolchain {
                 // Else it answers for the module that sdp happens to be started in.
                 .env("GOTOOLCHAIN", "local")
                 .stdin(Stdio::null())
+                .process_group(0)
+                .kill_on_drop(true)
                 .output()
                 .await;
+            // Until it has a process group of its own, Ctrl-C in the terminal is meant for it, too.
+            let killed_by = output.as_ref().ok().and_then(|it| it.status.signal());
+            if killed_by == Some(Signal::INT.as_raw()) {
+                return Err(interrupt::Signal::Interrupt.into());
+            }
             if let Ok(output) = output
                 && output.status.success()
             {

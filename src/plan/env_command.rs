@@ -26,7 +26,7 @@ const LAST_LINES: usize = 20;
 /// # Errors
 /// `usage`, with what the command said on standard error; the interruption.
 pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(String, String)>> {
-    let mut shell = child::without_terminal("sh");
+    let mut shell = child::on_leash("sh");
     shell.arg("-c").arg(command);
     let mut printed = String::new();
     let mut said = VecDeque::new();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::build::Binary;
 use super::pull::Pulled;
 use super::{Context, package};
 use crate::child;
@@ -12,7 +13,8 @@ use crate::engine::{Engine, Exit, LogQuery, Spec};
 use crate::event::LogLine;
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Handed, check_loader};
-use crate::plan::{Plan, Restart};
+use crate::plan::{Mount, Plan, Restart, Volume};
+use crate::release;
 
 /// How many of the last lines explain a failure.
 const SHOWN: usize = 20;
@@ -72,14 +74,15 @@ impl Facts {
     }
 }
 
-/// Runs a command on the host, in the directory that is built in. It ends with sdp, however that ends.
+/// Runs a command on the host, in the directory that is built in. It ends with sdp, however that ends,
+/// and what it leaves running ends with it.
 ///
 /// # Errors
 /// `hook_failed` with the last lines, `no_module` without that directory, or the interruption.
 pub async fn on_host(cx: &Context, plan: &Plan, command: &str, facts: &Facts) -> Result<()> {
     let root = &plan.repository.path;
     let directory = package::workdir(root, &plan.build)?;
-    let mut shell = child::on_leash("sh");
+    let mut shell = child::on_short_leash("sh");
     for (name, _) in std::env::vars_os() {
         let is_fact = name.as_encoded_bytes().starts_with(b"SDP_HOOK_");
         if is_fact || WITHHELD.iter().any(|withheld| name == *withheld) {
@@ -117,17 +120,29 @@ pub async fn on_host(cx: &Context, plan: &Plan, command: &str, facts: &Facts) ->
 pub async fn in_container(
     cx: &Context,
     engine: &Engine,
-    release: &Spec,
+    plan: &Plan,
+    like: &Spec,
+    program: &Binary,
     command: &str,
     facts: &Facts,
 ) -> Result<()> {
-    let mut spec = release.clone();
+    let mut spec = like.clone();
     spec.name += "-before-start";
     // Whatever clears a canary that a killed run left clears this.
     spec.identity.canary = true;
     spec.publish.clear();
     spec.limits.restart = Restart::No;
-    spec.command = ["sh", "-c", command].map(str::to_owned).to_vec();
+    // The image's own is for the program: what it makes of a shell is not known.
+    spec.entrypoint = Some(["sh", "-c"].map(str::to_owned).to_vec());
+    spec.command = vec![command.to_owned()];
+    if plan.container.mount == Mount::Checkout {
+        // What serves may be started again from there as long as the hook has not done its work.
+        spec.volumes.push(Volume {
+            source: program.path.display().to_string(),
+            target: format!("/src/{}", release::program(&plan.repository.name)),
+            read_only: true,
+        });
+    }
     let facts = facts.0.iter().cloned();
     spec.env
         .extend(facts.map(|(name, value)| (name.to_owned(), value)));
@@ -253,7 +268,11 @@ impl Told {
 }
 
 fn failed(command: &str, code: i64, last: Vec<String>) -> Failure {
-    let message = format!("`{command}` ended with exit code {code}");
+    // As shells have it, and the engine.
+    let message = match code {
+        129..=192 => format!("`{command}` was killed by signal {}", code - 128),
+        code => format!("`{command}` ended with exit code {code}"),
+    };
     let hint = if last.is_empty() {
         "`set -x;` in front of it prints each step; mend it, and deploy again"
     } else {

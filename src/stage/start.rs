@@ -45,7 +45,6 @@ pub fn prepare(
         )?,
         Mount::Checkout => {
             origin.git.ignore(&release::program(&repository.name))?;
-            release::place_in_checkout(&repository.path, &binary.path, &repository.name)?;
             repository.path.clone()
         }
     };
@@ -72,6 +71,7 @@ pub fn prepare(
         labels: plan.container.labels.clone(),
         image: image.reference.clone(),
         loader: binary.interpreter.clone(),
+        entrypoint: None,
         command,
         env: plan.container.variables(),
         publish: plan.container.publish.clone(),
@@ -82,6 +82,21 @@ pub fn prepare(
         limits: plan.container.limits.clone(),
         log_options: plan.container.limits.log_options(platform.logs_grow),
     })
+}
+
+/// Puts the program into the live checkout, if that is what the container mounts: what serves runs it
+/// from then on, too, when it is started again.
+///
+/// # Errors
+/// `disk_full`, `permission_denied`.
+pub fn place(plan: &Plan, binary: &Binary) -> Result<()> {
+    match plan.container.mount {
+        Mount::Release => Ok(()),
+        Mount::Checkout => {
+            let repository = &plan.repository;
+            release::place_in_checkout(&repository.path, &binary.path, &repository.name)
+        }
+    }
 }
 
 /// `sdp-REPOSITORY-ID`.

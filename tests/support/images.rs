@@ -1,5 +1,6 @@
 //! Images of a test's own, and a registry to have them from.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -9,12 +10,15 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
+use bollard::models::{ContainerConfig, ContainerCreateBody};
 use bollard::query_parameters::{
-    ImportImageOptions, ListImagesOptions, PushImageOptions, RemoveImageOptionsBuilder,
+    CommitContainerOptionsBuilder, CreateContainerOptions, ImportImageOptions, ListImagesOptions,
+    PushImageOptions, RemoveContainerOptions, RemoveImageOptionsBuilder,
 };
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::base::BASE;
 use super::engine::{self, block_on};
 use super::serve::Port;
 use super::{Host, eventually, free_port};
@@ -43,6 +47,39 @@ impl Images {
             .import_image(ImportImageOptions::default(), body, None);
         let loaded: Vec<_> = block_on(loaded.try_collect()).expect("load an image");
         drop(loaded);
+    }
+
+    /// Makes the image that tests deploy into anew, with an entry point.
+    pub fn with_entry_point(&self, image: &str, entry_point: &[&str]) {
+        let (repository, tag) = image.rsplit_once(':').expect("a tag");
+        let body = ContainerCreateBody {
+            image: Some(BASE.to_owned()),
+            labels: Some(HashMap::from([(
+                "sdp.repository".to_owned(),
+                self.name.clone(),
+            )])),
+            ..ContainerCreateBody::default()
+        };
+        let config = ContainerConfig {
+            entrypoint: Some(entry_point.iter().map(ToString::to_string).collect()),
+            labels: Some(HashMap::from([(LABEL.to_owned(), image.to_owned())])),
+            ..ContainerConfig::default()
+        };
+        block_on(async {
+            let options = None::<CreateContainerOptions>;
+            let created = self.docker.create_container(options, body).await;
+            let created = created.expect("create a container");
+            let options = CommitContainerOptionsBuilder::new()
+                .container(&created.id)
+                .repo(repository)
+                .tag(tag)
+                .build();
+            let made = self.docker.commit_container(options, config).await;
+            made.expect("make an image");
+            let options = None::<RemoveContainerOptions>;
+            let removed = self.docker.remove_container(&created.id, options).await;
+            removed.expect("remove a container");
+        });
     }
 
     /// The digests by which the engine has it from registries; `None`: it has it not.
