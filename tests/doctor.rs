@@ -486,6 +486,7 @@ fn a_deployment_under_way_and_one_that_was_killed() {
     let doctor = || doctor(&host, &origin).args(&publish).run();
 
     let hook = ["--before-start", "echo at it; sleep 600"];
+    let hook = [&hook[..], &["--stop-timeout", "1s"]].concat();
     let mut live = host.deploy(&origin).args(&publish).args(&hook).spawn();
     live.wait_for("the hook", |event| event.line == "at it");
     let run = doctor();
