@@ -304,8 +304,9 @@ async fn replace(
     let mut prepared = None;
     if let Some(command) = &plan.hooks.before_start {
         let ran = run.stage(Stage::BeforeStart, async |cx| {
-            let spec = prepare(&cx, plan, store, made, &mut image).await?;
-            hook::in_container(&cx, engine, plan, &spec, made.binary, command, made.facts).await?;
+            let mut spec = prepare(&cx, plan, store, made, &mut image).await?;
+            let (program, facts) = (made.binary, made.facts);
+            hook::in_container(&cx, engine, plan, &mut spec, program, command, facts).await?;
             Ok(spec)
         });
         prepared = Some(ran.await?);

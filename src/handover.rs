@@ -138,7 +138,8 @@ impl Incoming {
 }
 
 impl<'a> Handover<'a> {
-    /// Plans to replace `formers`, all of which run, by `incoming`.
+    /// Plans to replace `formers`, all of which run, by `incoming`, whose release may have been
+    /// uploaded before.
     pub fn new(
         engine: &'a Engine,
         store: &'a Store,
@@ -146,6 +147,10 @@ impl<'a> Handover<'a> {
         incoming: Incoming,
         formers: Vec<Container>,
     ) -> Handover<'a> {
+        let uploaded = match &incoming {
+            Incoming::New(spec) => spec.identity.volume.clone(),
+            Incoming::Kept { .. } => None,
+        };
         Handover {
             engine,
             store,
@@ -153,7 +158,7 @@ impl<'a> Handover<'a> {
             incoming,
             formers,
             created: Vec::new(),
-            uploaded: None,
+            uploaded,
             woken: false,
             stopped: Vec::new(),
             down_since: None,
@@ -280,7 +285,7 @@ impl<'a> Handover<'a> {
             Incoming::New(spec) => spec.deliver,
             Incoming::Kept { .. } => Deliver::Mount,
         };
-        if delivery::is_upload(self.engine, deliver) {
+        if self.uploaded.is_none() && delivery::is_upload(self.engine, deliver) {
             self.upload(events).await?;
         }
         match (self.try_start(canary, events).await, &self.incoming) {

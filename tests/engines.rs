@@ -147,8 +147,25 @@ fn through_tls_and_a_context() {
     assert_eq!(second.status().replaced.as_deref(), Some(first.container()));
     assert_eq!(remote.answer(), "two");
 
+    // A hook is to see the release, too, which is sent once.
+    let hook = |command: &str| deploy(&["--before-start", command]).run();
+    let migrated = [&NEXT[..4], &["before start"], &NEXT[4..]].concat();
+    let failed = hook("ls /src/main.go; exit 7").failed(6, "hook_failed", &migrated[..5]);
+    assert!(
+        failed.stdout.contains(r#""line":"/src/main.go""#),
+        "{}",
+        failed.story()
+    );
+    assert_eq!(remote.volumes(), [first.container(), second.container()]);
+
     origin.commit(&program::crash(), "Crash");
-    let crashed = deploy(&[]).run().failed(6, "crashed", NEXT);
+    let crashed = hook("ls /src/main.go").failed(6, "crashed", &migrated);
+    assert!(
+        crashed
+            .remarks("start container")
+            .iter()
+            .all(|line| !line.contains("uploading"))
+    );
     assert!(
         crashed
             .problem()

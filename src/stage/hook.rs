@@ -9,11 +9,12 @@ use super::build::Binary;
 use super::pull::Pulled;
 use super::{Context, package};
 use crate::child;
-use crate::engine::{Engine, Exit, LogQuery, Spec};
+use crate::delivery;
+use crate::engine::{Engine, Exit, LogQuery, Spec, uploader};
 use crate::event::LogLine;
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Handed, check_loader};
-use crate::plan::{Mount, Plan, Restart, Volume};
+use crate::plan::{Deliver, Mount, Plan, Restart, Volume};
 use crate::release;
 
 /// How many of the last lines explain a failure.
@@ -112,7 +113,8 @@ pub async fn on_host(cx: &Context, plan: &Plan, command: &str, facts: &Facts) ->
 }
 
 /// Runs a command in a container of the release that is like the one to come, but without host ports,
-/// and gone when the command has ended.
+/// and gone when the command has ended. Where the release has to be uploaded for that, `like` has its
+/// volume afterwards, for the container to come; a failure leaves none.
 ///
 /// # Errors
 /// `hook_failed` with the last lines or because the image has no shell, `wrong_binary`, `start_failed`,
@@ -121,11 +123,65 @@ pub async fn in_container(
     cx: &Context,
     engine: &Engine,
     plan: &Plan,
-    like: &Spec,
+    like: &mut Spec,
     program: &Binary,
     command: &str,
     facts: &Facts,
 ) -> Result<()> {
+    let ran = deliver_and_run(cx, engine, plan, like, program, command, facts).await;
+    if ran.is_err()
+        && let Some(volume) = like.identity.volume.take()
+    {
+        clear(cx, engine.impatient(WAY_BACK).remove_volume(&volume).await);
+    }
+    ran
+}
+
+async fn deliver_and_run(
+    cx: &Context,
+    engine: &Engine,
+    plan: &Plan,
+    like: &mut Spec,
+    program: &Binary,
+    command: &str,
+    facts: &Facts,
+) -> Result<()> {
+    if delivery::is_upload(engine, like.deliver) {
+        upload(cx, engine, like).await?;
+    }
+    let spec = hooked(plan, like, program, command, facts);
+    match create_and_run(cx, engine, &spec, command).await {
+        Err(failure) if like.identity.volume.is_none() && delivery::is_unseen(&failure, like) => {
+            if like.deliver != Deliver::Auto {
+                return Err(delivery::explained(failure, like));
+            }
+            upload(cx, engine, like).await?;
+            let spec = hooked(plan, like, program, command, facts);
+            create_and_run(cx, engine, &spec, command).await
+        }
+        ran => ran,
+    }
+}
+
+async fn upload(cx: &Context, engine: &Engine, like: &mut Spec) -> Result<()> {
+    like.identity.volume = Some(like.name.clone());
+    let uploaded = delivery::upload(engine, like, &cx.events);
+    let uploaded = cx.interrupt.or(uploaded).await;
+    let filled = uploader(&like.name);
+    clear(cx, engine.impatient(WAY_BACK).remove(&filled).await);
+    uploaded
+}
+
+/// What is left behind is no failure of the hook's.
+fn clear(cx: &Context, removed: Result<()>) {
+    if let Err(failure) = removed {
+        let hint = "the next command that changes something removes it";
+        cx.events.warn(failure.to_string(), Some(hint.to_owned()));
+    }
+}
+
+/// What the hook's container is to be like.
+fn hooked(plan: &Plan, like: &Spec, program: &Binary, command: &str, facts: &Facts) -> Spec {
     let mut spec = like.clone();
     spec.name += "-before-start";
     // Whatever clears a canary that a killed run left clears this.
@@ -146,16 +202,17 @@ pub async fn in_container(
     let facts = facts.0.iter().cloned();
     spec.env
         .extend(facts.map(|(name, value)| (name.to_owned(), value)));
+    spec
+}
 
-    let ran = create_and_run(cx, engine, &spec, command).await;
-    if let Err(failure) = engine.impatient(WAY_BACK).remove(&spec.name).await {
-        let hint = "the next command that changes something removes it";
-        cx.events.warn(failure.to_string(), Some(hint.to_owned()));
-    }
+/// Leaves no container behind.
+async fn create_and_run(cx: &Context, engine: &Engine, spec: &Spec, command: &str) -> Result<()> {
+    let ran = create_and_wait(cx, engine, spec, command).await;
+    clear(cx, engine.impatient(WAY_BACK).remove(&spec.name).await);
     ran
 }
 
-async fn create_and_run(cx: &Context, engine: &Engine, spec: &Spec, command: &str) -> Result<()> {
+async fn create_and_wait(cx: &Context, engine: &Engine, spec: &Spec, command: &str) -> Result<()> {
     cx.interrupt.check()?;
     let created = engine.create(spec);
     let id = cx.interrupt.or_after(GRACE, created).await?;
