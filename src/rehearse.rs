@@ -228,8 +228,8 @@ fn docker_run(plan: &Plan, engine: &Engine, image: &str, platform: &Platform) ->
     if container.limits.hardened {
         words.push("--read-only".to_owned());
     }
-    words.push(image.to_owned());
-    words.push(format!("/src/{}", release::program(&plan.repository.name)));
+    let program = format!("/src/{}", release::program(&plan.repository.name));
+    words.extend(["--entrypoint".to_owned(), program, image.to_owned()]);
     words.extend(container.args.iter().cloned());
     let redactor = Redactor::new(plan.secrets());
     for word in &mut words {

@@ -74,7 +74,12 @@ impl Service {
         let label = self.host.label();
         let states = self.engine.containers(&label);
         let states = states.iter().map(|container| {
-            assert_eq!(container.label("sdp.canary"), None, "{}", container.name);
+            assert_eq!(
+                container.label("sdp.canary"),
+                Some("false"),
+                "{}",
+                container.name
+            );
             (container.name.as_str(), container.state())
         });
         let states: Vec<(&str, String)> = states.collect();

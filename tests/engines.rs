@@ -378,6 +378,15 @@ fn what_cannot_be_an_engine_or_be_trusted() {
 
     let unknown = with(&[("DOCKER_CONFIG", &docker), ("DOCKER_CONTEXT", "naer")]);
     says(&unknown.failed(2, "usage", &[]), "there is `near`");
+    // The file counts less than either variable.
+    fs::create_dir_all(host.path("home/.config/sdp")).unwrap();
+    let file = host.at_home(
+        ".config/sdp/sdp.toml",
+        "[defaults]\nhost = \"unix:///no/engine.sock\"\n",
+    );
+    let unknown = with(&[("DOCKER_CONFIG", &docker), ("DOCKER_CONTEXT", "naer")]);
+    says(&unknown.failed(2, "usage", &[]), "there is `near`");
+    fs::remove_file(file).unwrap();
     // Without a home, docker's files are not looked for where sdp happens to be started.
     fs::rename(host.path("docker"), host.path("srv/.docker")).unwrap();
     let homeless = host.sdp(&["status"]).env("HOME", "").env("DOCKER_HOST", "");

@@ -327,13 +327,13 @@ fn a_failure_leaves_the_program_of_a_live_checkout() {
     assert_eq!(host.git(&["status", "--porcelain"]), "");
 }
 
-/// An image's entry point is for the program; a hook is run as it is.
+/// Neither the program nor a hook is handed to what an image would start.
 #[test]
-fn entry_points_are_for_programs() {
+fn entry_points_are_replaced() {
     let host = Host::new();
     let images = Images::of(&host);
     let image = format!("{}:entry", host.name());
-    let entry = r#"[ "$1" = sh ] || { echo wrapped; exec "$@"; }"#;
+    let entry = r#"echo wrapped; exec "$@"; :"#;
     images.with_entry_point(&image, &["sh", "-c", entry, "entry"]);
     let origin = host.origin(&server("one"));
     let hook = ["--image", &image, "--before-start", "echo migrated"];
@@ -341,7 +341,7 @@ fn entry_points_are_for_programs() {
     let run = host.deploy(&origin).args(&hook).run().exited(0);
 
     assert_eq!(output(&run, "before start"), [("stdout", "migrated")]);
-    assert!(host.logs(run.container()).contains("wrapped"));
+    assert!(!host.logs(run.container()).contains("wrapped"));
     assert_eq!(host.answer(), "one");
 }
 

@@ -288,7 +288,7 @@ fn container_rows(world: &World) -> Vec<Row> {
                 .cmd
                 .clone()
                 .unwrap();
-            command[1..] == ["--workers", "4"]
+            command == ["--workers", "4"]
         }),
         word("keep", "1", |seen| seen.host.containers().len() <= 2),
         word("health-http", "/healthz", |seen| {

@@ -137,6 +137,10 @@ fn with(command: Clap, given: &[Given]) -> Clap {
         let Some(found) = given.iter().find(|given| given.id == id) else {
             return argument;
         };
+        // Docker's other variable counts as much as the flag's own, which is DOCKER_HOST.
+        if id == "host" && !found.beats_variable && names_context() {
+            return argument;
+        }
         let argument = if found.beats_variable {
             argument.env(Resettable::Reset)
         } else {
@@ -157,6 +161,10 @@ fn with(command: Clap, given: &[Given]) -> Clap {
                 _ => fill(argument),
             }),
         })
+}
+
+fn names_context() -> bool {
+    std::env::var_os("DOCKER_CONTEXT").is_some_and(|name| !name.is_empty())
 }
 
 fn keep_one_revision(source: &mut Source, matches: &ArgMatches) {

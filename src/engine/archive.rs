@@ -1,6 +1,6 @@
 //! Images in files, as `docker save` writes them, for hosts without a registry.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -62,7 +62,16 @@ pub fn check_archive(file: &Path, wanted: &str) -> Result<()> {
     let reference = Reference::parse(wanted)?;
     let is_wanted = |tag: &String| Reference::parse(tag).is_ok_and(|tag| tag.is_same(&reference));
     if tags.iter().any(is_wanted) {
-        return Ok(());
+        if tags.iter().all(is_wanted) {
+            return Ok(());
+        }
+        let message = format!("`{shown}` holds more images than `{wanted}`");
+        let hint = format!(
+            "all of them would be loaded, in place of those with the same names; `docker save {} -o FILE` writes the one alone",
+            quoted(wanted)
+        );
+        let failure = Failure::new(Code::Usage, message).hint(hint);
+        return Err(failure.detail(tags.into_iter().take(NAMED)));
     }
     let message = format!("`{shown}` does not hold the image `{wanted}`");
     let hint = match tags.first() {
@@ -78,6 +87,10 @@ pub fn check_archive(file: &Path, wanted: &str) -> Result<()> {
 
 /// The names of the images in an archive.
 fn tags(path: &Path) -> io::Result<Vec<String>> {
+    // The opening of a pipe would wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut file = File::open(path)?;
     let mut magic = [0; 2];
     let read = file.read(&mut magic)?;
@@ -92,22 +105,24 @@ fn tags(path: &Path) -> io::Result<Vec<String>> {
 
 /// Newer archives hold both lists; the engines of all versions read the first.
 fn listed<R: Read>(entries: tar::Entries<'_, R>) -> io::Result<Vec<String>> {
-    let mut index = None;
+    let (mut index, mut tags) = (None, None);
     for entry in entries {
         let entry = entry?;
         let name = entry.path_bytes();
         let name = name.strip_prefix(b"./").unwrap_or(&name);
         if name == b"manifest.json" {
             let images: Vec<Listed> = serde_json::from_reader(entry.take(LONGEST_LIST))?;
-            return Ok(images
-                .into_iter()
-                .filter_map(|image| image.tags)
-                .flatten()
-                .collect());
-        }
-        if name == b"index.json" {
+            let images = images.into_iter().filter_map(|image| image.tags);
+            // The engine takes the last one.
+            if tags.replace(images.flatten().collect()).is_some() {
+                return Err(io::Error::other("it has more than one manifest.json"));
+            }
+        } else if name == b"index.json" {
             index = Some(serde_json::from_reader(entry.take(LONGEST_LIST))?);
         }
+    }
+    if let Some(tags) = tags {
+        return Ok(tags);
     }
     let Index { manifests } =
         index.ok_or_else(|| io::Error::other("it has neither manifest.json nor index.json"))?;
@@ -187,4 +202,45 @@ async fn read_piece(mut file: File) -> io::Result<Option<(Bytes, File)>> {
         Ok((length > 0).then(|| (Bytes::from(piece), file)))
     });
     read.await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nothing_else_comes_with_the_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("image.tar");
+        let check = |lists: &[&str]| {
+            let mut archive = tar::Builder::new(File::create(&file).unwrap());
+            for tags in lists {
+                let list = format!(r#"[{{"RepoTags": [{tags}]}}]"#);
+                let mut header = tar::Header::new_gnu();
+                header.set_size(list.len() as u64);
+                let path = "manifest.json";
+                archive
+                    .append_data(&mut header, path, list.as_bytes())
+                    .unwrap();
+            }
+            archive.finish().unwrap();
+            check_archive(&file, "shop:1")
+        };
+        check(&[r#""shop:1""#]).unwrap();
+        for lists in [
+            &[r#""shop:1", "sdp-builtin:1""#][..],
+            &[r#""shop:1""#, r#""other:1""#],
+            &[r#""other:1""#],
+        ] {
+            assert_eq!(check(lists).unwrap_err().code, Code::Usage, "{lists:?}");
+        }
+
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        assert_eq!(
+            check_archive(&pipe, "shop:1").unwrap_err().code,
+            Code::Usage
+        );
+    }
 }

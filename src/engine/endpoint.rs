@@ -1,7 +1,7 @@
 //! Which engine is meant, and how it is reached: the flag, docker's variables, docker's contexts.
 //!
-//! `-H` or `DOCKER_HOST` beats `DOCKER_CONTEXT`, which beats `currentContext` in docker's
-//! `config.json`; without any of them it is this host's own engine, as for docker itself
+//! `-H` or `DOCKER_HOST` beats `DOCKER_CONTEXT`, which beats `host` in sdp.toml, and that `currentContext`
+//! in docker's `config.json`; without any of them it is this host's own engine, as for docker itself
 //! (docs.docker.com, "Docker contexts" and "Protect the Docker daemon socket").
 
 use std::env;

@@ -60,18 +60,24 @@ impl Identity {
         self.volume.is_some() || self.release.is_dir()
     }
 
+    /// All of them, also those that say nothing: one that was left out would be the image's.
     pub(super) fn labels(&self) -> Vec<(String, String)> {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
-        let mut labels = vec![
+        let or_empty = |label: &Option<String>| label.clone().unwrap_or_default();
+        vec![
             (REPOSITORY.to_owned(), self.repository.clone()),
             (PATH.to_owned(), path(&self.path)),
             (DEPLOYMENT.to_owned(), self.deployment.clone()),
+            (BRANCH.to_owned(), or_empty(&self.branch)),
             (COMMIT.to_owned(), self.commit.clone()),
             (RELEASE.to_owned(), path(&self.release)),
+            (VOLUME.to_owned(), or_empty(&self.volume)),
             (PORT.to_owned(), self.port.to_string()),
+            (HEALTH_HTTP.to_owned(), or_empty(&self.health.http)),
             (RESTART.to_owned(), self.restart.to_string()),
             (SETTINGS.to_owned(), self.settings.clone()),
             (CREATED.to_owned(), self.created.to_string()),
+            (CANARY.to_owned(), self.canary.to_string()),
             (
                 HEALTH_TIMEOUT.to_owned(),
                 self.health.timeout.as_millis().to_string(),
@@ -84,37 +90,25 @@ impl Identity {
                 STOP_TIMEOUT.to_owned(),
                 self.stop_timeout.as_millis().to_string(),
             ),
-        ];
-        if let Some(branch) = &self.branch {
-            labels.push((BRANCH.to_owned(), branch.clone()));
-        }
-        if let Some(path) = &self.health.http {
-            labels.push((HEALTH_HTTP.to_owned(), path.clone()));
-        }
-        if let Some(volume) = &self.volume {
-            labels.push((VOLUME.to_owned(), volume.clone()));
-        }
-        if self.canary {
-            labels.push((CANARY.to_owned(), "true".to_owned()));
-        }
-        labels
+        ]
     }
 
     pub(super) fn from_labels(labels: &HashMap<String, String>) -> Option<Identity> {
         let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
+        let filled = |name: &str| labels.get(name).filter(|label| !label.is_empty()).cloned();
         let millis =
             |name: &str, otherwise| label(name).parse().map_or(otherwise, Duration::from_millis);
         Some(Identity {
             repository: labels.get(REPOSITORY)?.clone(),
             path: label(PATH).into(),
             deployment: label(DEPLOYMENT),
-            branch: labels.get(BRANCH).cloned(),
+            branch: filled(BRANCH),
             commit: label(COMMIT),
             release: label(RELEASE).into(),
-            volume: labels.get(VOLUME).cloned(),
+            volume: filled(VOLUME),
             port: label(PORT).parse().unwrap_or_default(),
             health: Health {
-                http: labels.get(HEALTH_HTTP).cloned(),
+                http: filled(HEALTH_HTTP),
                 timeout: millis(HEALTH_TIMEOUT, Duration::from_secs(30)),
                 settle: millis(SETTLE, Duration::from_secs(2)),
             },
@@ -122,7 +116,50 @@ impl Identity {
             restart: label(RESTART).parse().unwrap_or_default(),
             settings: label(SETTINGS),
             stop_timeout: millis(STOP_TIMEOUT, Duration::from_secs(10)),
-            canary: labels.contains_key(CANARY),
+            canary: label(CANARY) == "true",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The engine puts an image's labels under those of the container.
+    #[test]
+    fn an_images_labels_are_not_taken_for_sdps_own() {
+        let identity = Identity {
+            repository: "shop".to_owned(),
+            path: "/srv/shop".into(),
+            deployment: "1".to_owned(),
+            branch: None,
+            commit: "c0ffee".to_owned(),
+            release: "/srv/shop/.sdp/releases/1".into(),
+            volume: None,
+            port: 8080,
+            health: Health {
+                http: None,
+                timeout: Duration::from_secs(1),
+                settle: Duration::from_secs(2),
+            },
+            stop_timeout: Duration::from_secs(3),
+            restart: Restart::Always,
+            created: 4,
+            settings: "5".to_owned(),
+            canary: false,
+        };
+        let optional = [CANARY, BRANCH, VOLUME, HEALTH_HTTP];
+        let mut labels = HashMap::from(optional.map(|name| (name.to_owned(), "true".to_owned())));
+        labels.extend(identity.labels());
+        assert_eq!(Identity::from_labels(&labels).unwrap(), identity);
+
+        let trial = Identity {
+            canary: true,
+            volume: Some("v".to_owned()),
+            ..identity
+        };
+        let labels = trial.labels().into_iter().collect();
+        assert_eq!(Identity::from_labels(&labels).unwrap(), trial);
     }
 }

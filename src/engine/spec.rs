@@ -24,8 +24,7 @@ pub struct Spec {
     pub image: String,
     /// The file that the program asks to be loaded by; a static one asks for none.
     pub loader: Option<String>,
-    /// Instead of the image's.
-    pub entrypoint: Option<Vec<String>>,
+    /// Instead of the image's entry point and command.
     pub command: Vec<String>,
     pub env: Vec<(String, String)>,
     pub publish: Vec<Publish>,
@@ -78,10 +77,12 @@ impl Spec {
                     host_port: publish.host.map(|port| port.to_string()),
                 });
         }
+        let (program, arguments) = self.command.split_at(self.command.len().min(1));
         ContainerCreateBody {
             image: Some(self.image.clone()),
-            entrypoint: self.entrypoint.clone(),
-            cmd: Some(self.command.clone()),
+            // Else the image's would be run, with the program for an argument.
+            entrypoint: Some(program.to_vec()),
+            cmd: Some(arguments.to_vec()),
             env: Some(
                 self.env
                     .iter()
@@ -147,7 +148,7 @@ impl Spec {
         };
         ContainerCreateBody {
             image: Some(self.image.clone()),
-            cmd: Some(self.command.clone()),
+            entrypoint: Some(self.command.clone()),
             labels: Some(identity.labels().into_iter().collect()),
             host_config: Some(HostConfig {
                 mounts: Some(vec![self.source(false)]),

@@ -7,6 +7,7 @@ use super::Volume;
 use super::arguments::{each, usage};
 use crate::cli;
 use crate::failure::Result;
+use crate::redact;
 
 /// Who a hardened program runs as: the user and the group that are called `nobody`.
 const NOBODY: &str = "65534:65534";
@@ -105,6 +106,14 @@ impl Limits {
     pub fn tmpfs(&self) -> Option<(&'static str, &'static str)> {
         (self.hardened && !self.has_tmp)
             .then_some(("/tmp", "rw,noexec,nosuid,nodev,size=64m,mode=1777"))
+    }
+
+    /// The options of the log driver that are likely to be secret, such as `splunk-token`.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        let options = self.log_options.iter();
+        options
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| redact::speaks_of_secrets(name))
     }
 
     /// The options for the log driver. One that `grows` without end is given an end, unless that was
@@ -327,5 +336,23 @@ mod tests {
         for bad in ["", ":", "1000:", ":1000", "a b", "-1", "a:b:c", "a/b"] {
             assert!(checked_user(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn options_of_logs_may_be_secret() {
+        let log_options = ["splunk-token=hunter22", "max-size=10m"];
+        let limits = Limits {
+            hardened: false,
+            user: None,
+            restart: Restart::No,
+            memory: None,
+            nano_cpus: None,
+            pids: None,
+            ulimits: Vec::new(),
+            log_options: log_options.map(|text| log_option(text).unwrap()).to_vec(),
+            has_tmp: false,
+        };
+        let secrets: Vec<_> = limits.secrets().collect();
+        assert_eq!(secrets, [("splunk-token", "hunter22")]);
     }
 }

@@ -308,6 +308,7 @@ impl Plan {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .chain(self.container.secrets.iter().map(Secret::pair))
             .chain(token.or(user).map(|secret| ("token", secret)))
+            .chain(self.container.limits.secrets())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::cli;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Login;
+use crate::redact;
 use crate::shell::quoted;
 
 /// The variables of the files, then those of the command, then those of the flags.
@@ -157,11 +158,17 @@ pub(super) fn secrets(deploy: &cli::Deploy) -> Vec<(String, String)> {
     };
     let contents = deploy.container.secret.iter();
     let contents = contents.filter_map(|text| Secret::parse(text).ok());
+    let of_logs = deploy.limits.log_opt.iter();
+    let of_logs = of_logs
+        .filter_map(|option| option.split_once('='))
+        .filter(|(name, _)| redact::speaks_of_secrets(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     flags
         .chain(files.flatten())
         .chain(deploy.container.commanded.iter().cloned())
         .chain(contents.map(|secret| (secret.name, secret.content)))
         .chain(token.map(|token| ("token".to_owned(), token)))
+        .chain(of_logs)
         .collect()
 }
 

@@ -188,9 +188,7 @@ fn hooked(plan: &Plan, like: &Spec, program: &Binary, command: &str, facts: &Fac
     spec.identity.canary = true;
     spec.publish.clear();
     spec.limits.restart = Restart::No;
-    // The image's own is for the program: what it makes of a shell is not known.
-    spec.entrypoint = Some(["sh", "-c"].map(str::to_owned).to_vec());
-    spec.command = vec![command.to_owned()];
+    spec.command = ["sh", "-c", command].map(str::to_owned).to_vec();
     if plan.container.mount == Mount::Checkout {
         // What serves may be started again from there as long as the hook has not done its work.
         spec.volumes.push(Volume {

@@ -71,7 +71,6 @@ pub fn prepare(
         labels: plan.container.labels.clone(),
         image: image.reference.clone(),
         loader: binary.interpreter.clone(),
-        entrypoint: None,
         command,
         env: plan.container.variables(),
         publish: plan.container.publish.clone(),

@@ -25,7 +25,12 @@ impl Host {
                 "exited" => {}
                 state => panic!("`{}` is {state}", found.name),
             }
-            assert_eq!(found.label("sdp.canary"), None, "`{}` is left", found.name);
+            assert_eq!(
+                found.label("sdp.canary"),
+                Some("false"),
+                "`{}` is left",
+                found.name
+            );
             releases.extend(found.label("sdp.deployment").map(str::to_owned));
         }
         assert_eq!(running, BTreeSet::from([container]), "what runs");
