@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::delivery;
-use crate::engine::{Container, Engine, Identity, Spec, shared_host_port, uploader};
+use crate::engine::{
+    Container, Engine, Identity, Spec, is_others_network, shared_host_port, uploader,
+};
 use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -31,6 +33,8 @@ pub enum Incoming {
         container: Container,
         identity: Identity,
         publish: Vec<Publish>,
+        /// It lives in the host's network, or another container's.
+        in_others_network: bool,
     },
 }
 
@@ -121,11 +125,10 @@ impl Incoming {
     /// It lives in the host's network, or another container's.
     fn shares_ports_unpublished(&self) -> bool {
         match self {
-            Incoming::New(spec) => spec
-                .network
-                .as_deref()
-                .is_some_and(|network| network == "host" || network.starts_with("container:")),
-            Incoming::Kept { .. } => false,
+            Incoming::New(spec) => spec.network.as_deref().is_some_and(is_others_network),
+            Incoming::Kept {
+                in_others_network, ..
+            } => *in_others_network,
         }
     }
 

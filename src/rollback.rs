@@ -91,6 +91,7 @@ async fn hand_over(
         container,
         identity,
         publish: details.publish,
+        in_others_network: details.in_others_network,
     };
     let mut handover = Handover::new(engine, &store, run.interrupt, incoming, serving);
     let started = run

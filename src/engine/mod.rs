@@ -33,7 +33,7 @@ use tokio::sync::OnceCell;
 
 pub use archive::check_archive;
 pub use builtin::BUILTIN;
-pub use containers::{Binding, Container, Details, shared_host_port};
+pub use containers::{Binding, Container, Details, is_others_network, shared_host_port};
 pub use facts::Facts;
 pub use identity::Identity;
 pub use images::{Arrival, Image, Ways, missing_image};
