@@ -83,6 +83,10 @@ pub struct Handover<'a> {
     leaving: Option<JoinHandle<Result<()>>>,
     /// A call to the engine was given up before its answer: it may still be carried out.
     cut: bool,
+    /// The engine's mark, as it is written down.
+    mark: String,
+    /// It is written down that the former containers are being stopped.
+    stopping: bool,
 }
 
 /// What a canary would be good for.
@@ -163,6 +167,8 @@ impl<'a> Handover<'a> {
             downtime: Duration::ZERO,
             leaving: None,
             cut: false,
+            mark: String::new(),
+            stopping: false,
         }
     }
 
@@ -226,7 +232,16 @@ impl<'a> Handover<'a> {
                 .map(|former| former.name.clone())
                 .collect(),
             failed,
+            engine: self.mark.clone(),
+            address: self.engine.address().to_owned(),
+            stopping: self.stopping,
         }
+    }
+
+    /// Whoever comes after a kill cannot see that the engine is still stopping a container.
+    fn begin_to_stop(&mut self) -> Result<()> {
+        self.stopping = true;
+        self.store.begin(&self.underway(false))
     }
 
     /// Waits for a call to the engine that changes something: after a signal, a little longer, as it
@@ -278,6 +293,7 @@ impl<'a> Handover<'a> {
         events: &StageEmitter,
     ) -> Result<Started> {
         self.interrupt.check()?;
+        self.mark = self.engine.mark().await?;
         self.store.begin(&self.underway(false))?;
         let deliver = match &self.incoming {
             Incoming::New(spec) => spec.deliver,
@@ -384,6 +400,11 @@ impl<'a> Handover<'a> {
             .map(|former| former.name.clone())
             .collect();
         if self.down_since.is_none() {
+            if !self.formers.is_empty()
+                && let Err(failure) = self.begin_to_stop()
+            {
+                events.warn(failure.to_string(), failure.hint);
+            }
             for former in self.formers.clone() {
                 let timeout = self.time_to_stop(&former);
                 events.note(format!("{}; stopping {}", proof.how, former.name));
@@ -558,6 +579,9 @@ impl<'a> Handover<'a> {
     }
 
     async fn stop_formers(&mut self, events: &StageEmitter) -> Result<()> {
+        if !self.formers.is_empty() {
+            self.begin_to_stop()?;
+        }
         for former in self.formers.clone() {
             if self.stopped.iter().any(|stopped| stopped.id == former.id) {
                 continue;

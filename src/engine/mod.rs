@@ -59,6 +59,7 @@ pub struct Engine {
     docker: Docker,
     endpoint: Arc<Endpoint>,
     circumstances: Arc<OnceCell<Circumstances>>,
+    mark: Arc<OnceCell<String>>,
 }
 
 impl Engine {
@@ -82,6 +83,7 @@ impl Engine {
             docker: docker.with_timeout(PATIENCE),
             endpoint: Arc::new(endpoint),
             circumstances: Arc::default(),
+            mark: Arc::default(),
         })
     }
 
