@@ -8,7 +8,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
-use crate::release::{Store, Underway};
+use crate::release::{self, Store, Underway};
 use crate::shell::quoted;
 
 /// How many files a warning names.
@@ -49,6 +49,16 @@ pub async fn stopped(engine: &Engine, containers: &[Container]) -> Result<Vec<Co
         .into_iter()
         .map(|(_, container)| container)
         .collect())
+}
+
+/// Takes the lock of a checkout that has been deployed from; see [`Store::of`].
+///
+/// # Errors
+/// `not_deployed`, `locked`, and those of any call to the engine.
+pub async fn store(engine: &Engine, repository: &Repository, what: &str) -> Result<Store> {
+    let is_known = repository.path.join(release::DIRECTORY).is_dir();
+    let has_containers = !is_known && !containers(engine, repository).await?.is_empty();
+    Store::of(repository, what, has_containers)
 }
 
 /// Puts in order what a run that was killed left, tells so, and returns the containers that there

@@ -179,15 +179,17 @@ impl Store {
         })
     }
 
-    /// Takes the lock of a checkout that has been deployed from.
+    /// Takes the lock of a checkout that has been deployed from. `has_containers`: it has some, though
+    /// perhaps no directory of sdp's, as in a fresh clone.
     ///
     /// # Errors
     /// `not_deployed`, and those of [`Store::lock`].
-    pub fn of(repository: &Repository, what: &str) -> Result<Store> {
-        if repository.path.join(DIRECTORY).is_dir() {
-            return Store::lock(&repository.path, what);
+    pub fn of(repository: &Repository, what: &str, has_containers: bool) -> Result<Store> {
+        let path = &repository.path;
+        if path.join(DIRECTORY).is_dir() || (path.is_dir() && has_containers) {
+            return Store::lock(path, what);
         }
-        if repository.path.is_dir() {
+        if path.is_dir() {
             return Err(Failure::not_deployed(&repository.name));
         }
         let message = format!(
