@@ -11,7 +11,7 @@ use crate::golang::Toolchain;
 use crate::handover::{self, Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::panics;
-use crate::plan::{Plan, Warning};
+use crate::plan::{Mount, Plan, Warning};
 use crate::provision::{self, Provision};
 use crate::redact;
 use crate::rehearse;
@@ -304,7 +304,7 @@ async fn replace(
     let mut prepared = None;
     if let Some(command) = &plan.hooks.before_start {
         let ran = run.stage(Stage::BeforeStart, async |cx| {
-            let mut spec = prepare(&cx, plan, store, made, &mut image).await?;
+            let mut spec = prepare(&cx, plan, engine, store, made, &mut image).await?;
             let (program, facts) = (made.binary, made.facts);
             hook::in_container(&cx, engine, plan, &mut spec, program, command, facts).await?;
             Ok(spec)
@@ -315,7 +315,7 @@ async fn replace(
         .stage(Stage::Start, async |cx| {
             let spec = match prepared {
                 Some(spec) => spec,
-                None => prepare(&cx, plan, store, made, &mut image).await?,
+                None => prepare(&cx, plan, engine, store, made, &mut image).await?,
             };
             start::place(plan, made.binary)?;
             let canary = canary(engine, plan, &spec, &formers).await?;
@@ -354,6 +354,7 @@ async fn replace(
 async fn prepare(
     cx: &Context,
     plan: &Plan,
+    engine: &Engine,
     store: &Store,
     made: Made<'_>,
     image: &mut Provision,
@@ -367,6 +368,9 @@ async fn prepare(
     };
     let settings = settings(plan, made.toolchain, &image);
     let (binary, platform) = (made.binary, made.platform);
+    if plan.container.mount == Mount::Release {
+        store.mark(&plan.id, &engine.mark().await?)?;
+    }
     start::prepare(plan, store, origin, binary, &image, platform, settings)
 }
 

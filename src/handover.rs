@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::delivery;
-use crate::engine::{Container, Engine, Identity, Spec, shared_host_port, uploader};
+use crate::engine::{
+    Container, Engine, Identity, Spec, is_others_network, shared_host_port, uploader,
+};
 use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -31,6 +33,8 @@ pub enum Incoming {
         container: Container,
         identity: Identity,
         publish: Vec<Publish>,
+        /// It lives in the host's network, or another container's.
+        in_others_network: bool,
     },
 }
 
@@ -79,6 +83,10 @@ pub struct Handover<'a> {
     leaving: Option<JoinHandle<Result<()>>>,
     /// A call to the engine was given up before its answer: it may still be carried out.
     cut: bool,
+    /// The engine's mark, as it is written down.
+    mark: String,
+    /// It is written down that the former containers are being stopped.
+    stopping: bool,
 }
 
 /// What a canary would be good for.
@@ -121,11 +129,10 @@ impl Incoming {
     /// It lives in the host's network, or another container's.
     fn shares_ports_unpublished(&self) -> bool {
         match self {
-            Incoming::New(spec) => spec
-                .network
-                .as_deref()
-                .is_some_and(|network| network == "host" || network.starts_with("container:")),
-            Incoming::Kept { .. } => false,
+            Incoming::New(spec) => spec.network.as_deref().is_some_and(is_others_network),
+            Incoming::Kept {
+                in_others_network, ..
+            } => *in_others_network,
         }
     }
 
@@ -165,6 +172,8 @@ impl<'a> Handover<'a> {
             downtime: Duration::ZERO,
             leaving: None,
             cut: false,
+            mark: String::new(),
+            stopping: false,
         }
     }
 
@@ -228,7 +237,16 @@ impl<'a> Handover<'a> {
                 .map(|former| former.name.clone())
                 .collect(),
             failed,
+            engine: self.mark.clone(),
+            address: self.engine.address().to_owned(),
+            stopping: self.stopping,
         }
+    }
+
+    /// Whoever comes after a kill cannot see that the engine is still stopping a container.
+    fn begin_to_stop(&mut self) -> Result<()> {
+        self.stopping = true;
+        self.store.begin(&self.underway(false))
     }
 
     /// Waits for a call to the engine that changes something: after a signal, a little longer, as it
@@ -280,6 +298,7 @@ impl<'a> Handover<'a> {
         events: &StageEmitter,
     ) -> Result<Started> {
         self.interrupt.check()?;
+        self.mark = self.engine.mark().await?;
         self.store.begin(&self.underway(false))?;
         let deliver = match &self.incoming {
             Incoming::New(spec) => spec.deliver,
@@ -386,6 +405,11 @@ impl<'a> Handover<'a> {
             .map(|former| former.name.clone())
             .collect();
         if self.down_since.is_none() {
+            if !self.formers.is_empty()
+                && let Err(failure) = self.begin_to_stop()
+            {
+                events.warn(failure.to_string(), failure.hint);
+            }
             for former in self.formers.clone() {
                 let timeout = self.time_to_stop(&former);
                 events.note(format!("{}; stopping {}", proof.how, former.name));
@@ -560,6 +584,9 @@ impl<'a> Handover<'a> {
     }
 
     async fn stop_formers(&mut self, events: &StageEmitter) -> Result<()> {
+        if !self.formers.is_empty() {
+            self.begin_to_stop()?;
+        }
         for former in self.formers.clone() {
             if self.stopped.iter().any(|stopped| stopped.id == former.id) {
                 continue;

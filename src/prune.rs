@@ -4,7 +4,6 @@ use crate::engine::Engine;
 use crate::event::{Emitter, Event};
 use crate::failure::Result;
 use crate::plan::Repository;
-use crate::release::Store;
 use crate::upkeep;
 
 /// Removes all but the newest `keep` releases, or only tells what that would be; returns what there is
@@ -19,7 +18,7 @@ pub async fn prune(
     pretend: bool,
     emitter: &Emitter,
 ) -> Result<Event> {
-    let store = Store::of(repository, "prune")?;
+    let store = upkeep::store(engine, repository, "prune").await?;
     if !pretend {
         upkeep::recover(engine, &store, repository, emitter).await?;
     }

@@ -10,7 +10,6 @@ use crate::handover::{Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::panics;
 use crate::plan::Repository;
-use crate::release::Store;
 use crate::run::{self, Ended, Ending, Run};
 use crate::stage::{health, start};
 use crate::upkeep;
@@ -56,7 +55,7 @@ async fn hand_over(
     repository: &Repository,
     engine: &Engine,
 ) -> Result<Ending> {
-    let store = Store::of(repository, "rollback")?;
+    let store = upkeep::store(engine, repository, "rollback").await?;
     let store = Rc::clone(run.store.insert(Rc::new(store)));
     let recovered = upkeep::recover(engine, &store, repository, run.emitter);
     let containers = run.interrupt.or(recovered).await?;
@@ -91,6 +90,7 @@ async fn hand_over(
         container,
         identity,
         publish: details.publish,
+        in_others_network: details.in_others_network,
     };
     let mut handover = Handover::new(engine, &store, run.interrupt, incoming, serving);
     let started = run

@@ -8,7 +8,7 @@ use crate::engine::{Container, Engine};
 use crate::event::{Emitter, Event, Past};
 use crate::failure::{Failure, Result};
 use crate::plan::Repository;
-use crate::release::{Store, history};
+use crate::release::history;
 use crate::upkeep;
 
 /// Stops the running ones of a checkout's containers, and returns what there is to tell. That nothing
@@ -23,7 +23,7 @@ pub async fn stop(
     emitter: &Emitter,
 ) -> Result<Event> {
     // A deployment under way must not find its former container stopped under its feet.
-    let store = Store::of(repository, "stop")?;
+    let store = upkeep::store(engine, repository, "stop").await?;
     let containers = upkeep::recover(engine, &store, repository, emitter).await?;
     let running: Vec<&Container> = containers
         .iter()

@@ -8,7 +8,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
-use crate::release::{Store, Underway};
+use crate::release::{self, Store, Underway};
 use crate::shell::quoted;
 
 /// How many files a warning names.
@@ -51,6 +51,16 @@ pub async fn stopped(engine: &Engine, containers: &[Container]) -> Result<Vec<Co
         .collect())
 }
 
+/// Takes the lock of a checkout that has been deployed from; see [`Store::of`].
+///
+/// # Errors
+/// `not_deployed`, `locked`, and those of any call to the engine.
+pub async fn store(engine: &Engine, repository: &Repository, what: &str) -> Result<Store> {
+    let is_known = repository.path.join(release::DIRECTORY).is_dir();
+    let has_containers = !is_known && !containers(engine, repository).await?.is_empty();
+    Store::of(repository, what, has_containers)
+}
+
 /// Puts in order what a run that was killed left, tells so, and returns the containers that there
 /// are then.
 ///
@@ -68,6 +78,12 @@ pub async fn recover(
     let found = containers(engine, repository).await?;
     let mut done = Vec::new();
     let underway = store.underway();
+    if let Some(underway) = &underway
+        && !underway.engine.is_empty()
+        && underway.engine != engine.mark().await?
+    {
+        return Err(underway_elsewhere(underway));
+    }
     let settled = match &underway {
         Some(underway) => settle(engine, underway, &found, &mut done).await?,
         None => true,
@@ -108,6 +124,20 @@ pub async fn recover(
     containers(engine, repository).await
 }
 
+/// What another engine's containers are like nobody can tell here.
+fn underway_elsewhere(underway: &Underway) -> Failure {
+    let message = format!(
+        "an earlier run was killed as it handed over to `{}` at another engine, `{}`",
+        underway.incoming, underway.address
+    );
+    Failure::new(Code::Locked, message).hint(format!(
+        "`sdp -H {0} status` shows what runs there; `deploy`, `start`, `stop` or `rollback` with `-H {0}` puts it in \
+         order; if that engine is gone for good, remove `{1}`",
+        quoted(&underway.address),
+        ".sdp/handover.json"
+    ))
+}
+
 async fn settle(
     engine: &Engine,
     underway: &Underway,
@@ -140,7 +170,17 @@ async fn settle(
         done.push(format!("took {} back", incoming.name));
     }
     let mut settled = true;
-    for former in formers.iter().filter(|former| !former.running) {
+    for former in formers {
+        if former.running && !underway.stopping {
+            continue;
+        }
+        // The engine carries a stop through that a killed run asked for: one that seems to run still may be
+        // about to end.
+        if former.running
+            && let Some(identity) = &former.identity
+        {
+            engine.stop(former, identity.stop_timeout).await?;
+        }
         match revive(engine, former).await {
             Ok(()) => done.push(format!("started {} again", former.name)),
             Err(failure) => {
@@ -253,7 +293,8 @@ pub struct Cleared {
 }
 
 /// Removes all but the `keep` releases that ran last, with their stopped containers, and releases
-/// whose container is gone. What runs stays, whatever its age. With `pretend` nothing is removed.
+/// whose container is gone. What runs stays, whatever its age, and so do releases that were made for
+/// another engine, of whose containers nothing is known here. With `pretend` nothing is removed.
 ///
 /// # Errors
 /// Those of any call to the engine, and of the file system.
@@ -270,6 +311,7 @@ pub async fn retire(
         .await?
         .into_iter()
         .partition(|container| is_of(container, repository));
+    let mark = engine.mark().await?;
     let deployment = |container: &Container| {
         container
             .identity
@@ -304,7 +346,7 @@ pub async fn retire(
             .filter_map(deployment),
     );
     for id in store.list()? {
-        if !kept.contains(&id) {
+        if !kept.contains(&id) && !store.is_others(&id, &mark) {
             cleared.freed += if pretend {
                 store.size(&id)
             } else {

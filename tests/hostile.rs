@@ -60,10 +60,21 @@ fn a_path_means_this_checkout() {
 fn the_former_does_not_prove_the_new_one_on_the_hosts_network() {
     let host = Host::new();
     let port = crate::support::free_port().to_string();
-    let answer = crate::support::program::server_source("one", &format!(":{port}"), "");
-    let origin = host.origin(&module(&[("main.go", &answer)]));
-    let network = ["--network", "host", "--port", &port];
-    let first = host.deploy(&origin).args(&network).run().deployed(FIRST);
+    let data = host.path("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("key"), "").unwrap();
+    let volume = format!("{}:/data:ro", data.display());
+    let need = r#"if _, err := os.Stat("/data/key"); err != nil { fmt.Println(err); os.Exit(4) }"#;
+    let source = |answer, first| {
+        let source = crate::support::program::server_source(answer, &format!(":{port}"), first);
+        module(&[("main.go", &source)])
+    };
+    let origin = host.origin(&source("needy", need));
+    let network = ["--network", "host", "--port", &port, "-v", &volume];
+    host.deploy(&origin).args(&network).run().deployed(FIRST);
+    origin.commit(&source("one", ""), "Say one");
+    let first = host.deploy(&origin).args(&network).run().deployed(NEXT);
+    fs::remove_file(data.join("key")).unwrap();
     origin.commit(&crash(), "Crash");
 
     let failed = host
@@ -77,6 +88,14 @@ fn the_former_does_not_prove_the_new_one_on_the_hosts_network() {
         Some(first.container())
     );
     let address = format!("127.0.0.1:{port}").parse().unwrap();
+    assert_eq!(get(address, "/").unwrap(), "one");
+
+    // Nor a kept one that is gone back to, and that ends at once.
+    let back = host.sdp(&["rollback", host.name(), "--json"]).run();
+
+    assert_eq!(back.code, 6, "{}", back.story());
+    assert_eq!(back.problem().code, "crashed", "{}", back.story());
+    assert_eq!(back.status().container.as_deref(), Some(first.container()));
     assert_eq!(get(address, "/").unwrap(), "one");
 }
 

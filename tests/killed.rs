@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::program::server;
+use crate::support::program::{module, server, server_source};
 use crate::support::{Event, FIRST, Host, NEXT, eventually, free_port, get};
 
 fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
@@ -94,6 +94,44 @@ fn in_the_hand_over() {
     assert_eq!(get(address, "/").unwrap(), "three", "{}", third.story());
     assert_eq!(host.running().name, third.container());
     host.is_tidy();
+}
+
+/// Killed while the engine waits for a former one that takes its time to end: the engine carries the stop
+/// through, and the next command must not take what is about to end for what serves.
+#[test]
+fn while_the_former_ends_slowly() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = ["-p", &format!("127.0.0.1:{port}:8080")];
+    // As process 1 it is not ended by a SIGTERM that it ignores.
+    let deaf = "sig := make(chan os.Signal, 1); signal.Notify(sig, syscall.SIGTERM)";
+    let source = server_source("one", ":8080", deaf)
+        .replace("\t\"os\"\n", "\t\"os\"\n\t\"os/signal\"\n\t\"syscall\"\n");
+    let origin = host.origin(&module(&[("main.go", &source)]));
+    let slow = ["--stop-timeout", "5s", "--restart", "always"];
+    let first = host
+        .deploy(&origin)
+        .args(&publish)
+        .args(&slow)
+        .run()
+        .deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let mut live = host.deploy(&origin).args(&publish).args(&slow).spawn();
+    let stopping = format!("stopping {}", first.container());
+    live.wait_for("the hand-over", |event| event.line == stopping);
+    live.kill();
+    live.ended();
+
+    let killed = std::time::UNIX_EPOCH.elapsed().unwrap();
+    let start = host.sdp(&["start", host.name(), "--json"]).run().exited(0);
+
+    assert_eq!(host.running().name, first.container(), "{}", start.story());
+    assert!(
+        host.finished_at(first.container()) > killed,
+        "the stop is over"
+    );
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(get(address, "/").unwrap(), "one");
 }
 
 /// A connection that hangs would keep ssh alive for as long as the network does.

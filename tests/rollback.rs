@@ -109,6 +109,12 @@ fn start_after_stop() {
     let again = start().exited(0);
     assert_eq!(again.status().outcome.as_deref(), Some("unchanged"));
     host.holds(&[&second], &[&first, &third]);
+
+    // As in a fresh clone at the same path; the releases are gone with the directory.
+    fs::remove_dir_all(host.checkout().join(".sdp")).unwrap();
+    host.sdp(&["stop", host.name()]).run().exited(0);
+    let states = host.containers();
+    assert!(states.iter().all(|container| !container.is_running()));
 }
 
 #[test]
@@ -136,6 +142,24 @@ fn prune() {
     }
     assert_eq!(would["freed_bytes"], did["freed_bytes"]);
     assert_eq!(prune(&["--keep", "2"])["releases"], serde_json::json!([]));
+    // What another engine may run stays, as nothing is known of it here, and so does what was begun there.
+    let releases = host.checkout().join(".sdp/releases");
+    let mark = |id: &str| host.checkout().join(".sdp/engines").join(id);
+    assert!(!mark(first.deployment()).exists(), "its release is gone");
+    fs::create_dir(releases.join("far")).unwrap();
+    fs::write(mark("far"), "another engine").unwrap();
+    prune(&["--keep", "2"]);
+    assert!(releases.join("far").is_dir(), "another engine's release");
+    let underway = host.checkout().join(".sdp/handover.json");
+    let begun = r#"{"incoming":"sdp-far","is_new":true,"formers":[],"engine":"another engine","address":"tcp://far:1"}"#;
+    fs::write(&underway, begun).unwrap();
+    let refused = host.sdp(&["stop", host.name()]).run();
+    assert_ne!(refused.code, 0, "{}", refused.story());
+    assert!(refused.stdout.contains("tcp://far:1"), "{}", refused.stdout);
+    assert_eq!(fs::read_to_string(&underway).unwrap(), begun);
+    assert_eq!(host.answer(), "three");
+    fs::remove_file(&underway).unwrap();
+    fs::copy(mark(third.deployment()), mark("far")).unwrap();
     // What runs stays, however little is kept.
     prune(&["--keep", "1"]);
     host.holds(&[&third], &[]);

@@ -61,6 +61,8 @@ pub struct Details {
     pub address: Option<IpAddr>,
     /// It shares the host's network: its ports are the host's.
     pub host_network: bool,
+    /// It lives in the host's network, or another container's.
+    pub in_others_network: bool,
     /// It has a terminal.
     pub tty: bool,
     /// Of its first process, as the engine's host counts.
@@ -378,13 +380,15 @@ impl Engine {
                     .and_then(|ip| ip.parse().ok())
             });
         let config = found.host_config.unwrap_or_default();
+        let network_mode = config.network_mode.as_deref().unwrap_or_default();
         let program = found.config.unwrap_or_default();
         Ok(Some(Details {
             tty: program.tty == Some(true),
             user: program.user.unwrap_or_default(),
             root_is_read_only: config.readonly_rootfs == Some(true),
             address,
-            host_network: config.network_mode.as_deref() == Some("host"),
+            host_network: network_mode == "host",
+            in_others_network: is_others_network(network_mode),
             publish: config
                 .port_bindings
                 .map(spec::publish_of_map)
@@ -467,6 +471,11 @@ impl Binding {
         );
         format!("{ip}:{}->{}/{}", self.host, self.port, self.protocol)
     }
+}
+
+/// Whether `--network` names the host's network, or another container's.
+pub fn is_others_network(network: &str) -> bool {
+    network == "host" || network.starts_with("container:")
 }
 
 /// The first port of the host that `container` holds and `publish` asks for.

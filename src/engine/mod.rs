@@ -33,7 +33,7 @@ use tokio::sync::OnceCell;
 
 pub use archive::check_archive;
 pub use builtin::BUILTIN;
-pub use containers::{Binding, Container, Details, shared_host_port};
+pub use containers::{Binding, Container, Details, is_others_network, shared_host_port};
 pub use facts::Facts;
 pub use identity::Identity;
 pub use images::{Arrival, Image, Ways, missing_image};
@@ -59,6 +59,7 @@ pub struct Engine {
     docker: Docker,
     endpoint: Arc<Endpoint>,
     circumstances: Arc<OnceCell<Circumstances>>,
+    mark: Arc<OnceCell<String>>,
 }
 
 impl Engine {
@@ -82,6 +83,7 @@ impl Engine {
             docker: docker.with_timeout(PATIENCE),
             endpoint: Arc::new(endpoint),
             circumstances: Arc::default(),
+            mark: Arc::default(),
         })
     }
 

@@ -38,6 +38,7 @@ impl Engine {
         let (version, info) = tokio::try_join!(self.docker.version(), self.docker.info())
             .map_err(|error| self.failure("ask the engine about itself", error))?;
         self.learn(&info, Timestamp::now());
+        self.mark.set(mark_of(&version, &info)).ok();
         // An engine that does not tell is believed to be new.
         let api = version.api_version.as_deref().unwrap_or_default();
         if number(api).is_some_and(|api| api < OLDEST_API) {
@@ -51,6 +52,23 @@ impl Engine {
                 .hint("Docker Engine 20.10 and Podman 4.0 have it, and everything newer"));
         }
         Ok((version, info))
+    }
+
+    /// What tells this engine from others for as long as it has its data, whatever its address.
+    ///
+    /// # Errors
+    /// Those of [`Engine::platform`].
+    pub async fn mark(&self) -> Result<String> {
+        if let Some(mark) = self.mark.get() {
+            return Ok(mark.clone());
+        }
+        let (version, info) = self.description().await?;
+        Ok(mark_of(&version, &info))
+    }
+
+    /// Its address, for people.
+    pub fn address(&self) -> &str {
+        &self.endpoint.address
     }
 
     pub(super) fn platform_of(&self, version: &SystemVersion, info: &SystemInfo) -> Platform {
@@ -77,6 +95,20 @@ impl Engine {
         let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let config = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
         Some(config?.join("docker/daemon.json"))
+    }
+}
+
+/// Docker's ID is its own for good, while Podman draws another one for each answer.
+fn mark_of(version: &SystemVersion, info: &SystemInfo) -> String {
+    let mut components = version.components.iter().flatten();
+    let is_podman = components.any(|component| component.name.starts_with("Podman"));
+    match &info.id {
+        Some(id) if !is_podman && !id.is_empty() => id.clone(),
+        _ => format!(
+            "{}:{}",
+            info.name.as_deref().unwrap_or_default(),
+            info.docker_root_dir.as_deref().unwrap_or_default()
+        ),
     }
 }
 

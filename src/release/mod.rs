@@ -27,6 +27,9 @@ pub const DIRECTORY: &str = ".sdp";
 
 const UNDERWAY: &str = "handover.json";
 
+/// Holds a file for each release, with the mark of the engine that it is for.
+const ENGINES: &str = "engines";
+
 /// Holds the id of the deployment whose build is under way.
 const BUILDING: &str = "building";
 
@@ -58,6 +61,15 @@ pub struct Underway {
     /// It was told to be a failure: it is to be taken back, whatever it looks like by now.
     #[serde(default)]
     pub failed: bool,
+    /// The engine's mark; empty: written by an older sdp.
+    #[serde(default)]
+    pub engine: String,
+    /// The engine's address, for people.
+    #[serde(default)]
+    pub address: String,
+    /// The engine may have been told to stop the former containers, and carry that out still.
+    #[serde(default)]
+    pub stopping: bool,
 }
 
 /// Whether somebody holds a checkout's lock, without touching it: whoever tries it for a moment only may
@@ -167,15 +179,17 @@ impl Store {
         })
     }
 
-    /// Takes the lock of a checkout that has been deployed from.
+    /// Takes the lock of a checkout that has been deployed from. `has_containers`: it has some, though
+    /// perhaps no directory of sdp's, as in a fresh clone.
     ///
     /// # Errors
     /// `not_deployed`, and those of [`Store::lock`].
-    pub fn of(repository: &Repository, what: &str) -> Result<Store> {
-        if repository.path.join(DIRECTORY).is_dir() {
-            return Store::lock(&repository.path, what);
+    pub fn of(repository: &Repository, what: &str, has_containers: bool) -> Result<Store> {
+        let path = &repository.path;
+        if path.join(DIRECTORY).is_dir() || (path.is_dir() && has_containers) {
+            return Store::lock(path, what);
         }
-        if repository.path.is_dir() {
+        if path.is_dir() {
             return Err(Failure::not_deployed(&repository.name));
         }
         let message = format!(
@@ -307,6 +321,29 @@ impl Store {
         self.releases().join(id)
     }
 
+    /// Writes down which engine a release is for, before there is a release.
+    ///
+    /// # Errors
+    /// `disk_full`, `permission_denied`.
+    pub fn mark(&self, id: &str, engine: &str) -> Result<()> {
+        let path = self.directory.join(ENGINES);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(io(format_args!("create `{}`", path.display()), error));
+            }
+            _ => {}
+        }
+        fs::write(path.join(id), engine)
+            .map_err(|error| io(format_args!("write `{}`", path.join(id).display()), error))
+    }
+
+    /// Whether a release is for another engine than this one. One without a mark is of an older sdp, and
+    /// counts as this one's.
+    pub fn is_others(&self, id: &str, engine: &str) -> bool {
+        let marked = fs::read_to_string(self.directory.join(ENGINES).join(id));
+        marked.is_ok_and(|marked| marked != engine)
+    }
+
     fn releases(&self) -> PathBuf {
         self.directory.join("releases")
     }
@@ -366,7 +403,10 @@ impl Store {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(format_args!("remove `{}`", path.display()), error))
             }
-            _ => Ok(freed),
+            _ => {
+                fs::remove_file(self.directory.join(ENGINES).join(id)).ok();
+                Ok(freed)
+            }
         }
     }
 
