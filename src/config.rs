@@ -148,8 +148,8 @@ impl Config {
 
     /// The command line with these entries.
     fn parse(&self, entries: &[Entry]) -> Result<(Cli, ArgMatches)> {
-        let names_revision = |entry: &&Entry| entry.from_request && cli::is_revision(&entry.id);
-        let revision = entries.iter().any(|entry| names_revision(&entry));
+        let names_revision = |entry: &Entry| entry.from_request && entry.names_revision();
+        let revision = entries.iter().any(names_revision);
         let mut given: Vec<Given> = entries.iter().map(Entry::given).collect();
         if revision {
             // A variable of another kind of revision is beaten, too.

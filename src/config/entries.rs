@@ -82,6 +82,13 @@ const REFUSED: [(&str, &str); 7] = [
 /// How like a known name an unknown one must be to be taken for a slip, from 0 to 1.
 const LIKE: f64 = 0.75;
 
+impl Entry {
+    /// Whether it says what is deployed: one without words does not.
+    pub fn names_revision(&self) -> bool {
+        cli::is_revision(&self.id) && !self.words.is_empty()
+    }
+}
+
 impl Source {
     /// A failure at a place here.
     pub fn failure(&self, place: Option<Place>, message: &str, hint: impl Into<String>) -> Failure {
@@ -245,7 +252,7 @@ impl Source {
 /// The later one says it; variables and labels are put together name by name. An entry of no words
 /// takes back what was said before.
 pub fn lay(below: &mut Vec<Entry>, above: Vec<Entry>) {
-    let names_revision = above.iter().any(|entry| cli::is_revision(&entry.id));
+    let names_revision = above.iter().any(Entry::names_revision);
     below.retain(|entry| !(names_revision && cli::is_revision(&entry.id)));
     for mut entry in above {
         let same = below.iter().position(|other| other.id == entry.id);
