@@ -22,7 +22,7 @@ use entries::{Entry, Origin, key_name, lay};
 use file::File;
 use tree::Place;
 
-use crate::cli::{self, Cli, Command, Given, Login};
+use crate::cli::{self, Cli, Command, Given, Layer, Login};
 use crate::event::{Emitter, Setting};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -109,6 +109,7 @@ impl Config {
             let words = vec![entries::Word {
                 text: repository,
                 origin: Origin::Request,
+                layer: Layer::Request,
             }];
             self.entries.push(Entry {
                 key: "repo".to_owned(),
@@ -158,6 +159,7 @@ impl Config {
                     given.push(Given {
                         id: id.to_owned(),
                         words: Vec::new(),
+                        layers: Vec::new(),
                         beats_variable: true,
                     });
                 }
@@ -331,6 +333,7 @@ impl Entry {
         Given {
             id: self.id.clone(),
             words: self.words.iter().map(|word| word.text.clone()).collect(),
+            layers: self.words.iter().map(|word| word.layer).collect(),
             beats_variable: self.from_request,
         }
     }

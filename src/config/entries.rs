@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ValueHint};
 
 use super::request;
 use super::tree::{Member, Node, Place, Value};
-use crate::cli;
+use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::is_url;
 
@@ -40,6 +40,7 @@ pub struct Entry {
 pub struct Word {
     pub text: String,
     pub origin: Origin,
+    pub layer: Layer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,15 +111,15 @@ impl Source {
     ///
     /// # Errors
     /// `usage`, with the place; no value is quoted.
-    pub fn entries(&self, table: &[Member]) -> Result<Vec<Entry>> {
+    pub fn entries(&self, table: &[Member], layer: Layer) -> Result<Vec<Entry>> {
         let keys = cli::keys();
         table
             .iter()
-            .map(|member| self.entry(&keys, member))
+            .map(|member| self.entry(&keys, member, layer))
             .collect()
     }
 
-    fn entry(&self, keys: &[Arg], member: &Member) -> Result<Entry> {
+    fn entry(&self, keys: &[Arg], member: &Member, layer: Layer) -> Result<Entry> {
         let name = match self {
             Source::Request => member.name.replace('_', "-"),
             Source::File { .. } => member.name.clone(),
@@ -146,6 +147,7 @@ impl Source {
                 .map_err(|(why, hint)| self.failure(place, &format!("`{name}` {why}"), hint))?;
             checked.push(Word {
                 text: self.rooted(key, text),
+                layer,
                 origin: match (self, place) {
                     (Source::File { name, .. }, Some(place)) => Origin::File {
                         name: Rc::clone(name),

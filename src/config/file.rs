@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::entries::{self, Entry, Origin, Source, Word, lay};
 use super::tree::{self, Member, Place, Value};
-use crate::cli;
+use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::plan::{self, Warning};
@@ -152,7 +152,7 @@ impl File {
         for member in &document {
             match member.name.as_str() {
                 "defaults" => {
-                    file.defaults = source.entries(table(source, member)?)?;
+                    file.defaults = source.entries(table(source, member)?, Layer::Defaults)?;
                     let mut own = file.defaults.iter();
                     if let Some(entry) =
                         own.find(|entry| matches!(entry.key.as_str(), "path" | "url"))
@@ -196,7 +196,7 @@ impl File {
             repository: name_of(source, member)?,
             environment: None,
             place: member.place,
-            entries: source.entries(&keys)?,
+            entries: source.entries(&keys, Layer::Repository)?,
         }];
         for environment in environments.iter().map(|member| table(source, member)) {
             for environment in environment? {
@@ -204,7 +204,7 @@ impl File {
                     repository: member.name.clone(),
                     environment: Some(name_of(source, environment)?),
                     place: environment.place,
-                    entries: source.entries(table(source, environment)?)?,
+                    entries: source.entries(table(source, environment)?, Layer::Environment)?,
                 });
             }
         }
@@ -301,6 +301,7 @@ impl File {
                     words: vec![Word {
                         text: url,
                         origin: Origin::Checkout(of_repository),
+                        layer: Layer::Repository,
                     }],
                     ..self.derived("url", Path::new(""), None)
                 });
@@ -322,6 +323,7 @@ impl File {
             words: vec![Word {
                 text: path.to_string_lossy().into_owned(),
                 origin: Origin::File { name, place },
+                layer: Layer::Repository,
             }],
             from_request: false,
         }
