@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::git::Git;
 use crate::handover::Canary;
 use crate::interrupt::{self, Interrupt};
-use crate::plan::{self, Build, Plan, Repository};
+use crate::plan::{self, Build, Plan, Repository, Secret};
 use crate::redact::Redactor;
 use crate::rollback::{self, Goal};
 use crate::session::{Session, abort, answer};
@@ -179,9 +179,22 @@ async fn rollback_of(
     let (engine, repository) = deployed(host, repo).await?;
     let mut secrets = Vec::new();
     for container in upkeep::containers(&engine, &repository).await? {
-        secrets.extend(engine.variables(&container.id).await?);
+        secrets.extend(secrets_of(&engine, &container.id).await?);
     }
+    let stored = Git::stored_secret(&repository.path);
+    secrets.extend(stored.map(|secret| ("password".to_owned(), secret)));
     Ok((engine, repository, secrets))
+}
+
+/// A container's variables and the files of `--secret`, as far as they are still there.
+async fn secrets_of(engine: &Engine, id: &str) -> Result<Vec<(String, String)>> {
+    let mut secrets = engine.variables(id).await?;
+    let files = engine.files_below(id, plan::SECRETS).await?.into_iter();
+    secrets.extend(files.filter_map(|(name, file)| {
+        let content = Secret::content(&name, &file)?;
+        Some((name, content))
+    }));
+    Ok(secrets)
 }
 
 fn redactor(variables: &[(String, String)]) -> Redactor {
@@ -315,7 +328,7 @@ async fn logs(
         let (engine, containers) = containers(host, Some(&repository)).await?;
         let chosen = logs::choose(&containers, &repository.name)?.clone();
         let secrets = if flags.redact_logs {
-            engine.variables(&chosen.id).await?
+            secrets_of(&engine, &chosen.id).await?
         } else {
             Vec::new()
         };

@@ -22,7 +22,7 @@ use entries::{Entry, Origin, key_name, lay};
 use file::File;
 use tree::Place;
 
-use crate::cli::{self, Cli, Command, Given, Login};
+use crate::cli::{self, Cli, Command, Given, Layer, Login};
 use crate::event::{Emitter, Setting};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -109,6 +109,7 @@ impl Config {
             let words = vec![entries::Word {
                 text: repository,
                 origin: Origin::Request,
+                layer: Layer::Request,
             }];
             self.entries.push(Entry {
                 key: "repo".to_owned(),
@@ -148,8 +149,8 @@ impl Config {
 
     /// The command line with these entries.
     fn parse(&self, entries: &[Entry]) -> Result<(Cli, ArgMatches)> {
-        let names_revision = |entry: &&Entry| entry.from_request && cli::is_revision(&entry.id);
-        let revision = entries.iter().any(|entry| names_revision(&entry));
+        let names_revision = |entry: &Entry| entry.from_request && entry.names_revision();
+        let revision = entries.iter().any(names_revision);
         let mut given: Vec<Given> = entries.iter().map(Entry::given).collect();
         if revision {
             // A variable of another kind of revision is beaten, too.
@@ -158,6 +159,7 @@ impl Config {
                     given.push(Given {
                         id: id.to_owned(),
                         words: Vec::new(),
+                        layers: Vec::new(),
                         beats_variable: true,
                     });
                 }
@@ -331,6 +333,7 @@ impl Entry {
         Given {
             id: self.id.clone(),
             words: self.words.iter().map(|word| word.text.clone()).collect(),
+            layers: self.words.iter().map(|word| word.layer).collect(),
             beats_variable: self.from_request,
         }
     }

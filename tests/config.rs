@@ -162,6 +162,11 @@ fn a_flag_beats_a_variable_beats_the_file() {
     let gone = |lines: &[String], key: &str| !lines.iter().any(|line| line.starts_with(key));
     assert!(gone(&with_tag, "branch "), "{with_tag:#?}");
     assert!(gone(&taken_back, "network "), "{taken_back:#?}");
+    // What is empty names no revision.
+    for empty in ["{\"tag\": \"\"}", "{\"commit\": \"\", \"tag\": null}"] {
+        let path = host.at_home("request.json", empty);
+        has(&["./shop", "--request", &path], "branch main file");
+    }
     let table = host.sdp(&["config", "shop"]).run().exited(0).stdout;
     assert!(table.starts_with("KEY "), "{table}");
     assert!(table.contains("variable SDP_SETTLE"), "{table}");
@@ -437,6 +442,30 @@ fn a_file_in_what_is_deployed_never_counts() {
             run.story()
         );
     }
+    // Nor does one in a clone that nothing is deployed from, unless it is asked for.
+    let second = host.path("second");
+    host.git(&["clone", "-q", &origin.url(), second.to_str().unwrap()]);
+    let inner = second.join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::copy(second.join("sdp.toml"), inner.join("sdp.toml")).unwrap();
+    let config = |folder: &Path, arguments: &[&str]| {
+        let sdp = host.sdp(&["config", "shop", "--json"]).args(arguments);
+        sdp.within(folder).run().exited(0)
+    };
+    for folder in [&second, &inner] {
+        let run = config(folder, &[]);
+        let warned = run.events[0].line.contains("lies in the checkout");
+        assert!(warned, "{folder:?}: {}", run.story());
+        assert!(!run.stdout.contains("/:/host"), "{}", run.story());
+        let run = config(folder, &["--config", "sdp.toml"]);
+        assert!(run.stdout.contains("/:/host"), "{}", run.story());
+    }
+    // One beside the checkout does not lie in it.
+    let beside = host.path("srv/sdp.toml");
+    fs::write(&beside, "[defaults]\nlabel.by = \"beside\"\n").unwrap();
+    let run = config(&checkout, &["--config", "../sdp.toml"]);
+    assert!(run.stdout.contains("by=beside"), "{}", run.story());
+    fs::remove_file(&beside).unwrap();
     for path in [&checkout.join("sdp.toml"), &linked.join("sdp.toml"), &alias] {
         let path = path.to_str().unwrap();
         let run = host

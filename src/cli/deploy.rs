@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::Repo;
+use super::{Layer, Repo};
 
 /// Fetch, check out, build and start a branch; replace what runs once the new release is proven
 ///
@@ -193,6 +193,10 @@ pub struct Container {
     #[arg(skip)]
     pub commanded: Vec<(String, String)>,
 
+    /// Where its variables come from.
+    #[arg(skip)]
+    pub layers: Layers,
+
     /// Mount a file at /run/secrets/NAME, and set NAME_FILE to that
     #[arg(long, value_name = "NAME=FILE", value_hint = ValueHint::FilePath)]
     pub secret: Vec<String>,
@@ -237,6 +241,14 @@ pub struct Container {
     /// Untracked files that the release takes along, such as 'assets/**/*.css'
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
+}
+
+/// Where variables come from, by kind; `env` tells it of each word.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    pub env_file: Layer,
+    pub env_command: Layer,
+    pub env: Vec<Layer>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

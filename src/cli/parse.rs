@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, CommandFactory as _, FromArgMatches as _};
 
-use super::deploy::{Build, Container, Source};
+use super::deploy::{Build, Container, Layers, Source};
 use super::{Cli, Command, doctor};
 
 /// What somebody else than the command line says of a flag, or of the argument `repo`.
@@ -17,8 +17,22 @@ pub struct Given {
     pub id: String,
     /// None: as if the flag had never been spoken of.
     pub words: Vec<String>,
+    /// Where each word stands.
+    pub layers: Vec<Layer>,
     /// It counts more than a variable.
     pub beats_variable: bool,
+}
+
+/// Where something is said; the greater one counts more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    Defaults,
+    Repository,
+    Environment,
+    Variable,
+    Request,
+    #[default]
+    Flag,
 }
 
 /// Ids of flags that add to what stands elsewhere, name by name, instead of replacing it.
@@ -70,6 +84,7 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
     {
         keep_one_revision(&mut doctor.source, of_command);
         merge(&mut doctor.container, &mut doctor.build, given);
+        rank(&mut doctor.container, given, of_command);
         if let (None, Some(flag)) = (&doctor.repo, doctor::of_a_repository(of_command)) {
             let message = format!("--{flag} is about a repository, and none is named");
             return Err(command.error(ErrorKind::MissingRequiredArgument, message));
@@ -80,6 +95,7 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
     {
         keep_one_revision(&mut deploy.source, of_command);
         merge(&mut deploy.container, &mut deploy.build, given);
+        rank(&mut deploy.container, given, of_command);
         let is_flag = |id| of_command.value_source(id) == Some(ValueSource::CommandLine);
         let only_with_follow = ["redact_logs", "raw"].into_iter().find(|id| is_flag(id));
         if let Some(id) = only_with_follow.filter(|_| name == "deploy" && !deploy.follow) {
@@ -198,7 +214,60 @@ fn merge(container: &mut Container, build: &mut Build, given: &[Given]) {
     }
 }
 
+/// Keeps where variables come from: what is nearer counts more, whether it is a file or not.
+fn rank(container: &mut Container, given: &[Given], matches: &ArgMatches) {
+    let given = |id: &str| given.iter().find(|given| given.id == id);
+    let layer = |id: &str| match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => Layer::Flag,
+        Some(ValueSource::EnvVariable) => Layer::Variable,
+        _ => given(id)
+            .and_then(|given| given.layers.first().copied())
+            .unwrap_or_default(),
+    };
+    container.layers = Layers {
+        env_file: layer("env_file"),
+        env_command: layer("env_command"),
+        env: container
+            .env
+            .iter()
+            .map(|word| {
+                let given = given("env")?;
+                let at = given.words.iter().position(|other| other == word)?;
+                given.layers.get(at).copied()
+            })
+            .map(Option::unwrap_or_default)
+            .collect(),
+    };
+}
+
 /// The name in `NAME=VALUE`, or in a name alone.
 pub fn name_in(word: &str) -> &str {
     word.split_once('=').map_or(word, |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn variables_keep_where_they_come_from() {
+        let given = |id: &str, word: &str, layer| Given {
+            id: id.to_owned(),
+            words: vec![word.to_owned()],
+            layers: vec![layer],
+            beats_variable: false,
+        };
+        let given = [
+            given("env_file", "a.env", Layer::Environment),
+            given("env", "A=1", Layer::Repository),
+        ];
+        let words = ["sdp", "deploy", "shop", "-e", "B=2", "--env-command", "c"];
+        let (cli, _) = parse(&words.map(OsString::from), &given).unwrap();
+        let container = cli.command.into_deploy().unwrap().container;
+        assert_eq!(container.env, ["A=1", "B=2"]);
+        assert_eq!(container.layers.env, [Layer::Repository, Layer::Flag]);
+        assert_eq!(container.layers.env_file, Layer::Environment);
+        assert_eq!(container.layers.env_command, Layer::Flag);
+    }
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ValueHint};
 
 use super::request;
 use super::tree::{Member, Node, Place, Value};
-use crate::cli;
+use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::is_url;
 
@@ -40,6 +40,7 @@ pub struct Entry {
 pub struct Word {
     pub text: String,
     pub origin: Origin,
+    pub layer: Layer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +83,13 @@ const REFUSED: [(&str, &str); 7] = [
 /// How like a known name an unknown one must be to be taken for a slip, from 0 to 1.
 const LIKE: f64 = 0.75;
 
+impl Entry {
+    /// Whether it says what is deployed: one without words does not.
+    pub fn names_revision(&self) -> bool {
+        cli::is_revision(&self.id) && !self.words.is_empty()
+    }
+}
+
 impl Source {
     /// A failure at a place here.
     pub fn failure(&self, place: Option<Place>, message: &str, hint: impl Into<String>) -> Failure {
@@ -103,15 +111,15 @@ impl Source {
     ///
     /// # Errors
     /// `usage`, with the place; no value is quoted.
-    pub fn entries(&self, table: &[Member]) -> Result<Vec<Entry>> {
+    pub fn entries(&self, table: &[Member], layer: Layer) -> Result<Vec<Entry>> {
         let keys = cli::keys();
         table
             .iter()
-            .map(|member| self.entry(&keys, member))
+            .map(|member| self.entry(&keys, member, layer))
             .collect()
     }
 
-    fn entry(&self, keys: &[Arg], member: &Member) -> Result<Entry> {
+    fn entry(&self, keys: &[Arg], member: &Member, layer: Layer) -> Result<Entry> {
         let name = match self {
             Source::Request => member.name.replace('_', "-"),
             Source::File { .. } => member.name.clone(),
@@ -139,6 +147,7 @@ impl Source {
                 .map_err(|(why, hint)| self.failure(place, &format!("`{name}` {why}"), hint))?;
             checked.push(Word {
                 text: self.rooted(key, text),
+                layer,
                 origin: match (self, place) {
                     (Source::File { name, .. }, Some(place)) => Origin::File {
                         name: Rc::clone(name),
@@ -245,7 +254,7 @@ impl Source {
 /// The later one says it; variables and labels are put together name by name. An entry of no words
 /// takes back what was said before.
 pub fn lay(below: &mut Vec<Entry>, above: Vec<Entry>) {
-    let names_revision = above.iter().any(|entry| cli::is_revision(&entry.id));
+    let names_revision = above.iter().any(Entry::names_revision);
     below.retain(|entry| !(names_revision && cli::is_revision(&entry.id)));
     for mut entry in above {
         let same = below.iter().position(|other| other.id == entry.id);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::entries::{self, Entry, Origin, Source, Word, lay};
 use super::tree::{self, Member, Place, Value};
-use crate::cli;
+use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::plan::{self, Warning};
@@ -43,7 +43,8 @@ struct Service {
 impl File {
     /// Reads the file that counts: the one that was asked for, else the first that there is in the
     /// current directory, the user's and the host's. One in a checkout that is deployed never
-    /// does: whoever can push to it could mount the host.
+    /// does: whoever can push to it could mount the host. Nor does one that merely happens to be in
+    /// the current directory if that is in any checkout.
     ///
     /// # Errors
     /// `usage`, with file, line and column; those of the file system.
@@ -62,6 +63,21 @@ impl File {
         for path in candidates() {
             // A directory in its place is told as such.
             if path.symlink_metadata().is_err() {
+                continue;
+            }
+            if path == Path::new(NAME)
+                && let Some(checkout) = any_checkout_around(&path)
+            {
+                warnings.push(Warning {
+                    line: format!(
+                        "`{}` lies in the checkout `{}`, and does not count: whoever pushes there could change it",
+                        path.display(),
+                        checkout.display()
+                    ),
+                    hint: format!(
+                        "keep the host's configuration in /etc/sdp or ~/.config/sdp; `--config ./{NAME}` takes this one"
+                    ),
+                });
                 continue;
             }
             match File::read(&path, deployed, warnings)? {
@@ -136,7 +152,7 @@ impl File {
         for member in &document {
             match member.name.as_str() {
                 "defaults" => {
-                    file.defaults = source.entries(table(source, member)?)?;
+                    file.defaults = source.entries(table(source, member)?, Layer::Defaults)?;
                     let mut own = file.defaults.iter();
                     if let Some(entry) =
                         own.find(|entry| matches!(entry.key.as_str(), "path" | "url"))
@@ -180,7 +196,7 @@ impl File {
             repository: name_of(source, member)?,
             environment: None,
             place: member.place,
-            entries: source.entries(&keys)?,
+            entries: source.entries(&keys, Layer::Repository)?,
         }];
         for environment in environments.iter().map(|member| table(source, member)) {
             for environment in environment? {
@@ -188,7 +204,7 @@ impl File {
                     repository: member.name.clone(),
                     environment: Some(name_of(source, environment)?),
                     place: environment.place,
-                    entries: source.entries(table(source, environment)?)?,
+                    entries: source.entries(table(source, environment)?, Layer::Environment)?,
                 });
             }
         }
@@ -285,6 +301,7 @@ impl File {
                     words: vec![Word {
                         text: url,
                         origin: Origin::Checkout(of_repository),
+                        layer: Layer::Repository,
                     }],
                     ..self.derived("url", Path::new(""), None)
                 });
@@ -306,6 +323,7 @@ impl File {
             words: vec![Word {
                 text: path.to_string_lossy().into_owned(),
                 origin: Origin::File { name, place },
+                layer: Layer::Repository,
             }],
             from_request: false,
         }
@@ -396,18 +414,39 @@ fn pushed(path: &Path, checkout: &Path) -> String {
 /// The checkout that the file lies in, if that is one of these or one that has been deployed, or
 /// belongs to a work tree of the same repository.
 fn checkout_around(path: &Path, deployed: &[PathBuf]) -> Option<PathBuf> {
-    let resolved = path.canonicalize().ok();
-    let around = [Some(path), resolved.as_deref()].into_iter().flatten();
-    let mut around = around.flat_map(|path| path.ancestors().skip(1));
     let is_deployed = |folder: &Path| {
         let canonical = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         deployed.contains(&canonical) || canonical.join(release::DIRECTORY).join("lock").exists()
     };
-    around.find_map(|folder| {
+    folders_around(path).iter().find_map(|folder| {
         let main = main_work_tree(folder);
-        let mut trees = std::iter::once(folder).chain(main.as_deref());
+        let mut trees = std::iter::once(folder.as_path()).chain(main.as_deref());
         trees.find(|tree| is_deployed(tree)).map(Path::to_owned)
     })
+}
+
+/// The checkout of whatever repository that the file lies in.
+fn any_checkout_around(path: &Path) -> Option<PathBuf> {
+    let mut around = folders_around(path).into_iter();
+    around.find(|folder| folder.join(".git").symlink_metadata().is_ok())
+}
+
+/// The directories that a file lies in, by its own name and, if that is a link, by what it leads to.
+fn folders_around(path: &Path) -> Vec<PathBuf> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // `..` leads out of a checkout.
+    let named = absolute.parent().map(|folder| {
+        let folder = folder.canonicalize();
+        folder.unwrap_or_else(|_| absolute.clone())
+    });
+    let led_to = absolute.canonicalize().ok();
+    let led_to = led_to.and_then(|path| Some(path.parent()?.to_owned()));
+    let innermost = [named, led_to].into_iter().flatten();
+    let around = innermost.flat_map(|folder| {
+        let around = folder.ancestors().map(Path::to_owned);
+        around.collect::<Vec<_>>()
+    });
+    around.collect()
 }
 
 /// The work tree that a linked one belongs to, whose `.git` is a file:

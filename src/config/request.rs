@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::entries::{Entry, Source};
 use super::tree::{self, Member, Node, Value};
-use crate::cli::Login;
+use crate::cli::{Layer, Login};
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
 
@@ -132,7 +132,7 @@ pub fn request(members: Vec<Member>) -> Result<Request> {
         let message = format!("`{}` is given twice, with `-` and with `_`", names[at]);
         return Err(Source::Request.failure(None, &message, "leave out one of them"));
     }
-    request.entries = Source::Request.entries(&flags)?;
+    request.entries = Source::Request.entries(&flags, Layer::Request)?;
     // A checkout names a repository, too.
     let path = request.entries.iter().find(|entry| entry.key == "path");
     let path = path.and_then(|entry| Some(entry.words.first()?.text.clone()));

@@ -340,6 +340,22 @@ impl Engine {
             .collect())
     }
 
+    /// The files of the engine's host that a container sees below a directory of its own, by their
+    /// names in there.
+    ///
+    /// # Errors
+    /// Those of any call to the engine.
+    pub async fn files_below(&self, id: &str, folder: &str) -> Result<Vec<(String, String)>> {
+        let found = self.found(id).await?;
+        let mounts = found.and_then(|found| found.mounts).unwrap_or_default();
+        let files = mounts.into_iter().filter_map(|mount| {
+            let target = mount.destination?;
+            let name = target.strip_prefix(folder)?.trim_start_matches('/');
+            Some((name.to_owned(), mount.source?))
+        });
+        Ok(files.collect())
+    }
+
     async fn found(&self, id: &str) -> Result<Option<ContainerInspectResponse>> {
         let until = Instant::now() + GOING;
         loop {

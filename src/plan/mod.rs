@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use arguments::{checked_name, duration, moment};
 use arguments::{delivery, each, health_path, include, inside, label, revision, some_time, usage};
 pub use env_command::from_command;
-pub use secrets::Secret;
+pub use secrets::{SECRETS, Secret};
 use secrets::{build_variables, credentials, exposed_files, variables};
 
 use crate::cli::{self, Repo};

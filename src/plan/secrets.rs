@@ -14,30 +14,36 @@ use crate::git::Login;
 use crate::redact;
 use crate::shell::quoted;
 
-/// The variables of the files, then those of the command, then those of the flags.
+/// The variables, each once: what is said nearer to the deployment counts more, and in the same place
+/// those of the files less than those of the command, and these less than those of the flags.
 pub(super) fn variables(container: &cli::Container) -> Result<Vec<(String, String)>> {
+    let layers = &container.layers;
+    let mut said = Vec::new();
+    for file in &container.env_file {
+        let found = env_file::read(file)?.into_iter();
+        said.extend(found.map(|variable| (layers.env_file, variable)));
+    }
+    let commanded = container.commanded.iter().cloned();
+    said.extend(commanded.map(|variable| (layers.env_command, variable)));
+    for (at, text) in container.env.iter().enumerate() {
+        let layer = layers.env.get(at).copied().unwrap_or_default();
+        said.push((layer, variable("-e", text)?));
+    }
+    // Of the same layer they stay in their order.
+    said.sort_by_key(|(layer, _)| *layer);
     let mut variables: Vec<(String, String)> = Vec::new();
-    let mut set = |name: String, value: String| {
+    for (_, (name, value)) in said {
         variables.retain(|(other, _)| *other != name);
         variables.push((name, value));
-    };
-    for file in &container.env_file {
-        for (name, value) in env_file::read(file)? {
-            set(name, value);
-        }
-    }
-    for (name, value) in &container.commanded {
-        set(name.clone(), value.clone());
-    }
-    for text in &container.env {
-        let (name, value) = variable("-e", text)?;
-        set(name, value);
     }
     Ok(variables)
 }
 
 /// What is looked for in every event, in bytes.
 const LARGEST_SECRET: u64 = 1024 * 1024;
+
+/// Where the container sees its secrets.
+pub const SECRETS: &str = "/run/secrets";
 
 /// A file of the host that the container sees below /run/secrets, where `NAME_FILE` tells of it.
 #[derive(Clone, Debug)]
@@ -84,9 +90,15 @@ impl Secret {
         })
     }
 
+    /// What a file of this name holds, if it can be read as one of `--secret`.
+    pub fn content(name: &str, file: &str) -> Option<String> {
+        let secret = Secret::parse(&format!("{name}={file}")).ok()?;
+        Some(secret.content)
+    }
+
     /// Where the container sees it.
     pub fn target(&self) -> String {
-        format!("/run/secrets/{}", self.name)
+        format!("{SECRETS}/{}", self.name)
     }
 
     /// Name and content, which no event may show.
@@ -255,4 +267,43 @@ fn ssh_key(file: &Path) -> Result<PathBuf> {
         )
         .hint("`--ssh-key FILE` names a private key, such as ~/.ssh/id_ed25519")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Layer};
+
+    #[test]
+    fn what_is_nearer_counts_more_whatever_its_kind() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.env");
+        fs::write(&file, "A=file\nB=file\nC=file\n").unwrap();
+        let file = file.to_str().unwrap();
+        let words = ["sdp", "deploy", "shop", "--env-file", file];
+        let flags = [
+            "-e",
+            "A=repository",
+            "-e",
+            "B=environment",
+            "-e",
+            "D=repository",
+        ];
+        let cli = Cli::try_parse_from(words.iter().chain(&flags)).unwrap();
+        let mut container = cli.command.into_deploy().unwrap().container;
+        container.commanded = vec![("C".to_owned(), "command".to_owned())];
+        container.layers.env_file = Layer::Environment;
+        container.layers.env_command = Layer::Repository;
+        container.layers.env = vec![Layer::Repository, Layer::Environment, Layer::Repository];
+        let mut found = variables(&container).unwrap();
+        found.sort();
+        let found: Vec<String> = found
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(found, ["A=file", "B=environment", "C=file", "D=repository"]);
+    }
 }
