@@ -115,24 +115,26 @@ impl Interrupt {
     }
 }
 
-/// Kills every child process that is left, those with a process group of their own with all of it.
-/// Not all of them are sdp's own to wait for: a fetch through ssh is gix's.
+/// Kills every child process that is left with all that it has started, those with a process group of
+/// their own with all of it. Not all of them are sdp's own to wait for: a fetch through ssh is gix's, and
+/// a shell may stand in between.
 pub fn kill_children() {
     use rustix::process::{Pid, Signal as Number, getpid, kill_process, kill_process_group};
-    let own = getpid().as_raw_nonzero().get();
-    for process in procfs::process::all_processes()
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let Ok(stat) = process.stat() else { continue };
-        let Some(pid) = Pid::from_raw(stat.pid).filter(|_| stat.ppid == own) else {
-            continue;
-        };
-        if stat.pgrp == stat.pid {
-            kill_process_group(pid, Number::KILL).ok();
-        } else {
-            kill_process(pid, Number::KILL).ok();
+    let all = procfs::process::all_processes();
+    let all = all.into_iter().flatten().flatten();
+    let all: Vec<_> = all.filter_map(|process| process.stat().ok()).collect();
+    let mut parents = vec![getpid().as_raw_nonzero().get()];
+    while let Some(parent) = parents.pop() {
+        for stat in all.iter().filter(|stat| stat.ppid == parent) {
+            let Some(pid) = Pid::from_raw(stat.pid) else {
+                continue;
+            };
+            if stat.pgrp == stat.pid {
+                kill_process_group(pid, Number::KILL).ok();
+            } else {
+                kill_process(pid, Number::KILL).ok();
+            }
+            parents.push(stat.pid);
         }
     }
 }
