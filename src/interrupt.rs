@@ -117,15 +117,28 @@ impl Interrupt {
 
 /// Kills every child process that is left with all that it has started, those with a process group of
 /// their own with all of it. Not all of them are sdp's own to wait for: a fetch through ssh is gix's, and
-/// a shell may stand in between.
+/// a shell may stand in between. Whoever waits for one on another thread may start the next one meanwhile,
+/// as gix does after it has asked ssh of which kind it is.
 pub fn kill_children() {
+    for _ in 0..5 {
+        if !kill_those_there_are() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Says whether there were any.
+fn kill_those_there_are() -> bool {
     use rustix::process::{Pid, Signal as Number, getpid, kill_process, kill_process_group};
     let all = procfs::process::all_processes();
     let all = all.into_iter().flatten().flatten();
     let all: Vec<_> = all.filter_map(|process| process.stat().ok()).collect();
     let mut parents = vec![getpid().as_raw_nonzero().get()];
+    let mut found = false;
     while let Some(parent) = parents.pop() {
-        for stat in all.iter().filter(|stat| stat.ppid == parent) {
+        let is_child = |stat: &&procfs::process::Stat| stat.ppid == parent && stat.state != 'Z';
+        for stat in all.iter().filter(is_child) {
             let Some(pid) = Pid::from_raw(stat.pid) else {
                 continue;
             };
@@ -135,8 +148,10 @@ pub fn kill_children() {
                 kill_process(pid, Number::KILL).ok();
             }
             parents.push(stat.pid);
+            found = true;
         }
     }
+    found
 }
 
 #[allow(clippy::exit)] // whoever asks twice does not want to wait for anything

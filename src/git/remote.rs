@@ -278,10 +278,12 @@ impl SshWords {
     }
 }
 
-/// Removes the packs that killed transfers left, which neither gix nor `git gc` removes.
+/// Removes what killed transfers left: packs, which neither gix nor `git gc` removes, and what ssh had to
+/// say to an earlier sdp.
 fn sweep(repo: &gix::Repository) {
     let packs = repo.objects.store_ref().path().join("pack");
-    for entry in stale(&packs, &[".tmp", "tmp_"]) {
+    let words = stale(repo.git_dir(), &["sdp-ssh-"]);
+    for entry in stale(&packs, &[".tmp", "tmp_"]).chain(words) {
         fs::remove_file(entry.path()).ok();
     }
 }
