@@ -292,6 +292,7 @@ async fn doctor(
         plan: plan.as_ref(),
         build: &build,
         host,
+        has_env_command: flags.is_some_and(|flags| flags.container.env_command.is_some()),
     };
     let session = Session::new(Some(""), options, redactor);
     config.tell(&session.emitter);

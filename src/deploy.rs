@@ -68,7 +68,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let url = url_to_clone(plan)?;
     let recovered = upkeep::recover(engine, &store, &plan.repository, run.emitter);
     let containers = run.interrupt.or(recovered).await?;
-    check_id(plan, &store, &containers)?;
+    check_id(plan, &containers)?;
     let formers = run::serving(&containers);
     let running = run.interrupt.or(engine.running_containers()).await?;
     handover::check_ports(&running, &formers, &plan.container.publish)?;
@@ -468,9 +468,14 @@ pub fn url_to_clone(plan: &Plan) -> Result<Option<&str>> {
     }
 }
 
-fn check_id(plan: &Plan, store: &Store, containers: &[Container]) -> Result<()> {
+/// Whether the deployment's id is free.
+///
+/// # Errors
+/// `usage`.
+pub fn check_id(plan: &Plan, containers: &[Container]) -> Result<()> {
     let name = start::container_name(plan);
-    if containers.iter().any(|container| container.name == name) || store.release(&plan.id).exists()
+    if containers.iter().any(|container| container.name == name)
+        || release::exists(&plan.repository.path, &plan.id)
     {
         let message = format!("there is a deployment `{}` already", plan.id);
         return Err(

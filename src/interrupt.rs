@@ -115,26 +115,43 @@ impl Interrupt {
     }
 }
 
-/// Kills every child process that is left, those with a process group of their own with all of it.
-/// Not all of them are sdp's own to wait for: a fetch through ssh is gix's.
+/// Kills every child process that is left with all that it has started, those with a process group of
+/// their own with all of it. Not all of them are sdp's own to wait for: a fetch through ssh is gix's, and
+/// a shell may stand in between. Whoever waits for one on another thread may start the next one meanwhile,
+/// as gix does after it has asked ssh of which kind it is.
 pub fn kill_children() {
+    for _ in 0..5 {
+        if !kill_those_there_are() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Says whether there were any.
+fn kill_those_there_are() -> bool {
     use rustix::process::{Pid, Signal as Number, getpid, kill_process, kill_process_group};
-    let own = getpid().as_raw_nonzero().get();
-    for process in procfs::process::all_processes()
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let Ok(stat) = process.stat() else { continue };
-        let Some(pid) = Pid::from_raw(stat.pid).filter(|_| stat.ppid == own) else {
-            continue;
-        };
-        if stat.pgrp == stat.pid {
-            kill_process_group(pid, Number::KILL).ok();
-        } else {
-            kill_process(pid, Number::KILL).ok();
+    let all = procfs::process::all_processes();
+    let all = all.into_iter().flatten().flatten();
+    let all: Vec<_> = all.filter_map(|process| process.stat().ok()).collect();
+    let mut parents = vec![getpid().as_raw_nonzero().get()];
+    let mut found = false;
+    while let Some(parent) = parents.pop() {
+        let is_child = |stat: &&procfs::process::Stat| stat.ppid == parent && stat.state != 'Z';
+        for stat in all.iter().filter(is_child) {
+            let Some(pid) = Pid::from_raw(stat.pid) else {
+                continue;
+            };
+            if stat.pgrp == stat.pid {
+                kill_process_group(pid, Number::KILL).ok();
+            } else {
+                kill_process(pid, Number::KILL).ok();
+            }
+            parents.push(stat.pid);
+            found = true;
         }
     }
+    found
 }
 
 #[allow(clippy::exit)] // whoever asks twice does not want to wait for anything

@@ -58,8 +58,8 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         let scratch = std::env::temp_dir();
         let go = build::target(path, &platform, &scratch, &environment);
         let repository = &plan.repository;
-        let (_, package) =
-            package::find(&toolchain, go, &plan.build, repository, run.interrupt).await?;
+        let build = toolchain.read_only(go, &plan.build, run.interrupt).await?;
+        let (_, package) = package::find(&toolchain, go, &build, repository, run.interrupt).await?;
         say(
             Stage::Build,
             format!("{package} as it is checked out now, {target}"),

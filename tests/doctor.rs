@@ -6,11 +6,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::support::program::server;
 use crate::support::{
     Access, BASE, Event, FIRST, Host, Kind, Mount, Origin, Proxy, Run, Sdp, Server, eventually,
-    free_port,
+    free_port, listing,
 };
 
 fn doctor(host: &Host, origin: &Origin) -> Sdp {
@@ -116,6 +117,10 @@ fn a_host_that_is_ready() {
     assert_eq!(everything(), before);
     host.is_untouched();
     let first = host.deploy(&origin).args(&publish).run().deployed(FIRST);
+    let id = first.container().rsplit_once(host.name()).unwrap().1;
+    let id = id.trim_start_matches('-');
+    let taken = doctor(&host, &origin).args(&["--id", id]).run();
+    fails(&taken, "service", "usage", &[id, "--id"]);
     let before = everything();
 
     let run = doctor(&host, &origin).args(&publish).run().exited(0);
@@ -179,6 +184,14 @@ fn without_a_repository_and_for_people() {
             .stderr
             .starts_with("error: a deployment would fail: go\n")
     );
+    let refused = [
+        ["--image", "Bad Image!"].as_slice(),
+        &["--image", "builtin", "--before-start", "true"],
+    ];
+    for flags in refused {
+        let run = host.sdp(&["doctor", "shop", "--json"]).args(flags);
+        run.run().exited(2);
+    }
     for flag in [&["--image", "x"][..], &["--force"]] {
         let run = host.sdp(&["doctor", "--json"]).args(flag).run().exited(2);
         assert!(run.problem().message.contains(flag[0]), "{}", run.story());
@@ -203,7 +216,7 @@ fn an_engine_that_is_not_there_silent_or_out_of_bounds() {
     let _silent = UnixListener::bind(&socket).unwrap();
     let silent = format!("unix://{}", socket.display());
     let run = host.sdp(&["doctor", "--json", "-H", &silent]).run();
-    fails(&run, "engine", "engine_unreachable", &["does not answer"]);
+    warns(&run, "engine", &["for 5s", "waits for 120s"]);
 
     // A user who is in no group; what belongs to root is out of reach for it, too.
     let nobody = [
@@ -257,24 +270,25 @@ fn an_engine_that_is_old_late_or_elsewhere() {
     warns(&doctor(), "permissions", &["everybody", "chmod"]);
 }
 
-/// sdp was not there before it was written, whatever the clock says.
+/// The time of a copied file says nothing about the clock.
 #[test]
-fn a_clock_that_is_behind() {
+fn a_program_from_the_future() {
     let host = Host::new();
     let copy = host.path("bin/sdp");
     fs::copy(env!("CARGO_BIN_EXE_sdp"), &copy).unwrap();
-    let later = std::time::SystemTime::now() + std::time::Duration::from_hours(73);
-    let file = fs::File::options().append(true).open(&copy).unwrap();
-    file.set_modified(later).unwrap();
-    drop(file);
+    written(&copy, SystemTime::now() + Duration::from_hours(73));
 
     let run = host
         .sdp_copied_to(&copy, &["env"], &["doctor", "--json"])
-        .run();
+        .run()
+        .exited(0);
 
-    assert_eq!(run.code, 3, "{}", run.story());
-    assert_eq!(check(&run, "clock").state, "FAILED", "{}", run.story());
-    says(check(&run, "clock"), &["3 days", "timedatectl"]);
+    says(check(&run, "clock"), &["as the engine's"]);
+    assert_eq!(ailments(&run), [], "{}", run.story());
+}
+
+fn written(path: &Path, at: SystemTime) {
+    fs::File::open(path).unwrap().set_modified(at).unwrap();
 }
 
 #[test]
@@ -294,7 +308,108 @@ fn no_go_an_old_one_and_one_that_hangs() {
 
     let hangs = host.instead_of("go", "exec sleep 600");
     let run = host.sdp(&["doctor", "--json"]).env("PATH", &hangs).run();
-    fails(&run, "go", "go_missing", &["has not answered"]);
+    warns(
+        &run,
+        "go",
+        &["has not answered for 5s", "as long as it takes"],
+    );
+    eventually("go ends", || host.processes("").is_empty().then_some(()));
+}
+
+/// go is asked, and neither writes to go.mod for that nor downloads another go.
+#[test]
+fn a_go_that_would_write_and_download() {
+    let host = Host::new();
+    let mut files = server("one");
+    files[0].1 = "module example.com/app\n".to_owned();
+    let origin = host.origin(&files);
+    host.clone_by_hand(&origin);
+    let log = host.path("calls");
+    let script = format!(
+        "echo \"$GOTOOLCHAIN/$*\" >>'{}'\nexec /usr/bin/env PATH=\"${{PATH#*:}}\" go \"$@\"",
+        log.display()
+    );
+    let path = host.instead_of("go", &script);
+    let with = |sdp: Sdp| sdp.env("PATH", &path).env("GOFLAGS", "-mod=mod").run();
+
+    let run = with(doctor(&host, &origin));
+    assert_eq!(ailments(&run), [], "{}", run.story());
+    says(check(&run, "go"), &["go.mod asks for"]);
+    let flag = ["--build-env", "GOFLAGS=-mod=mod"];
+    let run = doctor(&host, &origin).args(&flag).run().exited(0);
+    assert_eq!(ailments(&run), [], "{}", run.story());
+    let calls = fs::read_to_string(&log).unwrap();
+    let mut calls = calls
+        .lines()
+        .filter(|call| !call.contains("env GOTOOLCHAIN"));
+    assert!(calls.all(|call| call.starts_with("local/")), "{log:?}");
+
+    with(host.deploy(&origin).args(&["--dry-run"])).exited(0);
+    assert_eq!(host.git(&["status", "--porcelain"]), "");
+}
+
+/// What is checked out is not always what is deployed.
+#[test]
+fn what_only_another_commit_has() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.clone_by_hand(&origin);
+    let doctor = |arguments: &[&str]| doctor(&host, &origin).args(arguments).run();
+    let package = ["--package", "./cmd/nope"];
+    let include = ["--include", "nothing.txt"];
+
+    fails(&doctor(&package), "go", "no_main_package", &["cmd/nope"]);
+    fails(&doctor(&["--workdir", "svc"]), "go", "no_module", &["svc"]);
+    fails(
+        &doctor(&include),
+        "checkout",
+        "start_failed",
+        &["nothing.txt"],
+    );
+    let hook = ["--before-build", "true"];
+    warns(
+        &doctor(&[include, hook].concat()),
+        "checkout",
+        &["checked out now"],
+    );
+    assert_eq!(ailments(&doctor(&[package, hook].concat())), []);
+
+    let files: Vec<_> = server("one")
+        .into_iter()
+        .map(|(path, text)| (format!("svc/{path}"), text))
+        .collect();
+    origin.branch("next", &files);
+    let next = ["--branch", "next", "--workdir", "svc"];
+    warns(&doctor(&next), "go", &["svc", "checked out now"]);
+
+    // The remote has mended it meanwhile.
+    let broken = vec![("go.mod".to_owned(), "modul example.com/app\n".to_owned())];
+    origin.commit(&broken, "Break it");
+    host.git(&["pull", "--quiet"]);
+    fails(&doctor(&[]), "go", "build_failed", &["go.mod"]);
+    origin.commit(&server("two"), "Mend it");
+    warns(&doctor(&[]), "go", &["go.mod", "checked out now"]);
+
+    // Without a commit there is nothing to judge.
+    let checkout = host.checkout();
+    fs::remove_dir_all(&checkout).unwrap();
+    fs::create_dir(&checkout).unwrap();
+    host.git(&["init", "--quiet", "-b", "main"]);
+    host.git(&["remote", "add", "origin", &origin.url()]);
+    assert_eq!(ailments(&doctor(&[])), []);
+
+    host.git(&["pull", "--quiet", "origin", "main"]);
+    origin.rewrite(&server("three"), "Say three");
+    assert_eq!(ailments(&doctor(&[])), [], "only a fetch could tell");
+    host.git(&["fetch", "--quiet"]);
+    fails(
+        &doctor(&[]),
+        "checkout",
+        "branch_diverged",
+        &["diverged", "--force"],
+    );
+    assert_eq!(ailments(&doctor(&["--force"])), []);
+    host.is_tidy();
 }
 
 #[test]
@@ -310,6 +425,40 @@ fn a_remote_out_of_reach() {
         .args(&["--git-timeout", "1s"])
         .run();
     fails(&run, "remote", "remote_timeout", &["for 1s"]);
+
+    // doctor's own patience is no deployment's. Whatever it has begun ends with it.
+    let ssh = host.instead_of("slow-ssh", "echo waiting >&2; exec sleep 600");
+    let killed = host.path("tmp/sdp-doctor-1-1");
+    fs::create_dir(&killed).unwrap();
+    written(&killed, SystemTime::now() - Duration::from_hours(2));
+    let run = doctor_of(&host, "ssh://git@127.0.0.1/shop.git")
+        .env("PATH", &ssh)
+        .env("GIT_SSH_COMMAND", "slow-ssh")
+        .run();
+    warns(&run, "remote", &["for 5s", "waits for 60s"]);
+    eventually("ssh ends", || host.processes("").is_empty().then_some(()));
+    assert!(!killed.exists());
+    host.clone_by_hand(&origin);
+    let git = listing(&host.checkout().join(".git"));
+    host.git(&[
+        "remote",
+        "set-url",
+        "origin",
+        "ssh://git@127.0.0.1/shop.git",
+    ]);
+    let live = host
+        .sdp(&["doctor", host.name(), "--json"])
+        .env("PATH", &ssh)
+        .env("GIT_SSH_COMMAND", "slow-ssh")
+        .spawn();
+    eventually("ssh runs", || {
+        (!host.processes("sleep 600").is_empty()).then_some(())
+    });
+    assert_eq!(listing(&host.checkout().join(".git")), git);
+    live.interrupt();
+    assert_eq!(live.ended().code, 130);
+    eventually("ssh ends", || host.processes("").is_empty().then_some(()));
+    fs::remove_dir_all(host.checkout()).unwrap();
 
     let login = Some(("ada", "hunter2hunter2"));
     let git = origin.over_http(Access {
@@ -387,6 +536,7 @@ fn settings_of_sdp_toml() {
     );
     let doctor = |toml: &str| {
         let file = host.at_home("sdp.toml", toml);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         let sdp = host.sdp(&["doctor", "shop", "--json"]);
         sdp.env("SDP_CONFIG", &file).env("SDP_IMAGE", "").run()
     };
@@ -396,6 +546,17 @@ fn settings_of_sdp_toml() {
         "{}",
         run.story()
     );
+    let secret = "env-command = 'touch ran'\n[repos.shop.env]\nKEY = \"hunter2hunter2\"\n";
+    let run = doctor(
+        &toml
+            .replace("pull = \"never\"\n", "")
+            .replace("log-odd = 1\n", secret),
+    );
+    let secrets = checks(&run, "secrets");
+    let told: Vec<_> = secrets.iter().map(|check| check.state.as_str()).collect();
+    assert_eq!(told, ["WARNING", "OK"], "{}", run.story());
+    says(secrets[0], &["sdp.toml", "chmod"]);
+    says(secrets[1], &["not run"]);
     let run = doctor(&toml.replace("log-odd = 1\n", ""));
     fails(&run, "image", "image_missing", &["builtin"]);
     assert_eq!(check(&run, "remote").state, "OK", "{}", run.story());
@@ -445,7 +606,13 @@ fn a_checkout_that_cannot_be_deployed() {
         "checkout_dirty",
         &["main.go", "--force"],
     );
+    let building = own.join("building");
+    fs::write(&building, "some-build").unwrap();
+    let words = ["main.go", "some-build was killed"];
+    fails(&doctor(), "checkout", "checkout_dirty", &words);
     fs::write(&source, text).unwrap();
+    assert_eq!(ailments(&doctor()), [], "nothing has changed");
+    fs::remove_file(&building).unwrap();
 
     fs::write(
         checkout.join(".git/MERGE_HEAD"),
@@ -489,8 +656,11 @@ fn a_deployment_under_way_and_one_that_was_killed() {
     let hook = [&hook[..], &["--stop-timeout", "1s"]].concat();
     let mut live = host.deploy(&origin).args(&publish).args(&hook).spawn();
     live.wait_for("the hook", |event| event.line == "at it");
-    let run = doctor();
-    let told = warns(&run, "service", &["is being deployed by", "process"]);
+    let under_way = ["is being deployed by", "process"];
+    fails(&doctor(), "service", "locked", &under_way);
+    let patient = doctor_of(&host, &origin.url()).args(&["--lock-wait", "1m"]);
+    let run = patient.run();
+    let told = warns(&run, "service", &under_way);
     assert_eq!(told.code.as_deref(), Some("locked"));
     live.kill();
     live.ended();

@@ -231,6 +231,12 @@ fn a_failure_stops_the_deployment() {
     serves(&run);
 
     let shell = ["--image", "builtin", "--before-start", "true"];
+    let run = deploy(&shell).failed(2, "usage", &[]);
+    let problem = run.problem();
+    assert!(problem.message.contains("has no shell"), "{problem:?}");
+    // It may come with a volume.
+    let volume = format!("{}:/bin", host.path("tmp").display());
+    let shell = [&shell[..], &["-v", &volume]].concat();
     let run = deploy(&shell).failed(6, "hook_failed", &stages);
     let problem = run.problem();
     assert!(problem.message.contains("has no shell"), "{problem:?}");

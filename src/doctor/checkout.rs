@@ -7,13 +7,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use rustix::fs::Access;
 
 use super::host::existing;
-use super::{PATIENCE, careful, failed, lenient, limited, ok, warning};
+use super::{PATIENCE, careful, failed, lenient, limited, of_commit, ok, silent, warning};
 use crate::deploy;
 use crate::engine::Container;
-use crate::event::Check;
+use crate::event::{Check, Verdict};
 use crate::failure::{Code, Failure, Result};
-use crate::git::{self, Git, Revision, Stranger};
-use crate::plan::Plan;
+use crate::git::{self, Git, Id, Revision, Stranger};
+use crate::plan::{Mount, Plan};
 use crate::redact;
 use crate::release::{self, Underway};
 use crate::shell::quoted;
@@ -21,7 +21,7 @@ use crate::stage::fetch;
 use crate::upkeep;
 
 /// The checkout as a deployment would find it, or the place where it is to be cloned to.
-pub async fn checkout(plan: &Plan) -> Vec<Check> {
+pub async fn checkout(plan: &Plan, is_current: bool) -> Vec<Check> {
     let path = &plan.repository.path;
     let found = match deploy::url_to_clone(plan) {
         Ok(Some(url)) => git::refuse_occupied(path).map(|()| {
@@ -36,50 +36,61 @@ pub async fn checkout(plan: &Plan) -> Vec<Check> {
         Ok(None) => opened(plan).await,
         Err(failure) => Err(failure),
     };
-    vec![found.unwrap_or_else(|failure| failed("checkout", &failure))]
+    let found = found.unwrap_or_else(|failure| failed("checkout", &failure));
+    let is_there = found.verdict != Verdict::Failed && Git::exists(path);
+    let include = &plan.container.include;
+    let missed = if is_there && plan.container.mount == Mount::Release {
+        release::check_include(path, include).err()
+    } else {
+        None
+    };
+    let missed = missed.map(|failure| of_commit("checkout", &failure, is_current));
+    std::iter::once(found).chain(missed).collect()
+}
+
+/// Whether what is checked out is what a deployment would build, with the remote at `tip`.
+pub fn is_current(plan: &Plan, tip: Id) -> bool {
+    let path = &plan.repository.path;
+    let head = Git::open(path).and_then(|git| git.head());
+    // Local changes would be dropped, and the hook may change whatever it likes.
+    let stays = !plan.force && plan.hooks.before_build.is_none();
+    stays && release::cut(path).1.is_none() && head.is_ok_and(|head| head.id == tip.to_string())
 }
 
 async fn opened(plan: &Plan) -> Result<Check> {
     let git = deploy::open(plan)?;
     let revision = deploy::revision(plan, &git)?;
     let (_, cut_build) = release::cut(&plan.repository.path);
-    let forgiving = plan.force || cut_build.is_some();
     let looked = {
-        let git = git.clone();
+        let (git, force) = (git.clone(), plan.force);
         let branch = match &revision {
             Revision::Branch(branch) => Some(branch.clone()),
             Revision::Tag(_) | Revision::Commit(_) => None,
         };
-        async move {
-            let look = move || git.refuse_unready(branch.as_deref(), forgiving);
-            tokio::task::spawn_blocking(look)
-                .await
-                .map_err(anyhow::Error::from)?
-        }
+        tokio::task::spawn_blocking(move || git.refuse_unready(branch.as_deref(), force))
     };
-    let silence = |silent| {
-        Failure::new(
-            Code::GitFailed,
-            format!("`{}` {silent}", plan.repository.path.display()),
-        )
+    let Some(looked) = limited(looked).await else {
+        let path = plan.repository.path.display();
+        let message = format!("`{path}` has not been read within {PATIENCE:?}");
+        let failure = Failure::new(Code::GitFailed, message)
+            .hint("`git status` in the checkout shows whether the disk is that slow");
+        return Ok(silent("checkout", &failure, None));
     };
-    limited(silence, looked).await?;
+    if let Err(failure) = looked.map_err(anyhow::Error::from)? {
+        return Err(match cut_build {
+            Some(id) if failure.code == Code::CheckoutDirty => failure.hint(format!(
+                "the build of {id} was killed, and may have left them: `git diff` shows what they are, \
+                 and `--force` puts them back"
+            )),
+            _ => failure,
+        });
+    }
     let head = git.head();
     let at = head.as_ref().map_or("no commit", |commit| commit.short());
     let branch = git
         .current_branch()?
         .unwrap_or_else(|| "no branch".to_owned());
     let line = format!("`{}`, on {branch} at {at}", plan.repository.path.display());
-    if let Some(id) = cut_build {
-        let line = format!(
-            "{line}; the build of {id} was killed, and what it changed in tracked files is put back"
-        );
-        return Ok(warning(
-            "checkout",
-            line,
-            "`git diff` in the checkout shows what that is",
-        ));
-    }
     Ok(ok("checkout", line))
 }
 
@@ -132,6 +143,7 @@ const IN_ORDER: &str = "`sdp deploy`, `start`, `stop` or `rollback` does that fi
 pub fn underway(plan: &Plan) -> Option<Check> {
     let path = &plan.repository.path;
     match release::in_use(path) {
+        Some(failure) if plan.lock_wait.is_zero() => Some(failed("service", &failure)),
         Some(failure) => Some(lenient("service", &failure)),
         None => {
             let underway = release::cut(path).0?;
@@ -181,8 +193,16 @@ fn cut_line(underway: &Underway) -> String {
     )
 }
 
+/// What the remote has said.
+#[derive(Default)]
+pub struct Remote {
+    pub checks: Vec<Check>,
+    /// Where it has what is to be deployed, if it can tell without a fetch.
+    pub tip: Option<Id>,
+}
+
 /// Whether the remote can be reached, takes the credentials and has what is asked for.
-pub async fn remote(plan: &Plan) -> Vec<Check> {
+pub async fn remote(plan: &Plan) -> Remote {
     match deploy::url_to_clone(plan) {
         Ok(Some(url)) => {
             let source = &plan.source;
@@ -190,7 +210,7 @@ pub async fn remote(plan: &Plan) -> Vec<Check> {
             let stranger = Stranger::new(url, &source.credentials, source.timeout);
             let asked = match &stranger {
                 Ok(stranger) => asked(plan, stranger.git(), source.revision.clone(), url).await,
-                Err(failure) => failed("remote", failure),
+                Err(failure) => (failed("remote", failure), None),
             };
             with_clear(asked, clear)
         }
@@ -201,32 +221,51 @@ pub async fn remote(plan: &Plan) -> Vec<Check> {
             });
             // The checkout is what is wrong then, and that is told already.
             let Ok((git, revision)) = opened else {
-                return Vec::new();
+                return Remote::default();
             };
             let url = git.origin().unwrap_or_default();
             let clear = git.tells_in_clear();
-            with_clear(asked(plan, git, Some(revision), &url).await, clear)
+            let asked = asked(plan, git.clone(), Some(revision.clone()), &url).await;
+            let mut remote = with_clear(asked, clear);
+            if let (Revision::Branch(branch), Some(tip), false) = (revision, remote.tip, plan.force)
+                && let Err(failure) = git.refuse_diverged(&branch, tip)
+            {
+                remote.checks.push(failed("checkout", &failure));
+            }
+            remote
         }
-        Err(_) => Vec::new(),
+        Err(_) => Remote::default(),
     }
 }
 
-fn with_clear(check: Check, clear: Option<String>) -> Vec<Check> {
+fn with_clear((check, tip): (Check, Option<Id>), clear: Option<String>) -> Remote {
     let clear = clear.map(|host| careful("remote", &deploy::told_in_clear(&host)));
-    std::iter::once(check).chain(clear).collect()
+    let checks = std::iter::once(check).chain(clear).collect();
+    Remote { checks, tip }
 }
 
-async fn asked(plan: &Plan, git: Git, revision: Option<Revision>, url: &str) -> Check {
-    let limit = plan.source.timeout.min(PATIENCE);
+async fn asked(
+    plan: &Plan,
+    git: Git,
+    revision: Option<Revision>,
+    url: &str,
+) -> (Check, Option<Id>) {
+    let timeout = plan.source.timeout;
+    let limit = timeout.min(PATIENCE);
     let url = redact::url(url);
     let wanted = revision.clone();
     let asked = tokio::task::spawn_blocking(move || git::ask(&git, wanted.as_ref()));
     let answer = match tokio::time::timeout(limit, asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(anyhow::Error::from(error).into()),
+        Err(_) if timeout > limit => {
+            let failure = fetch::timed_out(limit, &url);
+            return (silent("remote", &failure, Some(timeout)), None);
+        }
         Err(_) => Err(fetch::timed_out(limit, &url)),
     };
-    match (answer, revision) {
+    let tip = answer.as_ref().ok().copied().flatten();
+    let check = match (answer, revision) {
         (Err(failure), _) => failed("remote", &failure),
         (Ok(Some(id)), Some(revision)) => ok(
             "remote",
@@ -237,5 +276,6 @@ async fn asked(plan: &Plan, git: Git, revision: Option<Revision>, url: &str) -> 
             format!("`{url}` answers; whether it has {revision}, a fetch will tell"),
         ),
         (Ok(_), None) => ok("remote", format!("`{url}` answers")),
-    }
+    };
+    (check, tip)
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::{failed, lenient, limited, ok, warning};
+use super::{PATIENCE, failed, lenient, limited, of_commit, ok, silent, warning};
 use crate::engine::{BUILTIN, Engine, Facts, Platform, missing_image};
-use crate::event::{Check, Verdict};
+use crate::event::Check;
 use crate::failure::{Code, Failure};
 use crate::git::Git;
 use crate::golang::{Target, Toolchain};
@@ -62,73 +62,118 @@ pub fn permissions(socket: &Path) -> Option<Check> {
     Some(warning("permissions", line, hint))
 }
 
-/// The go command, and whether it is new enough for what is checked out now.
-pub async fn go(
-    plan: Option<&Plan>,
-    build: &Build,
-    interrupt: &Interrupt,
-) -> (Check, Option<Toolchain>) {
-    let silence = |silent| {
-        Failure::new(Code::GoMissing, format!("`go version` {silent}"))
-            .hint("`--go PATH` names another go")
-    };
-    let found = limited(silence, Toolchain::find(build.go.as_deref())).await;
-    let toolchain = match found {
-        Ok(toolchain) => toolchain,
-        Err(failure) => return (failed("go", &failure), None),
-    };
-    let version = &toolchain.version;
-    let check = match plan.filter(|plan| Git::exists(&plan.repository.path)) {
-        None => ok("go", version),
-        Some(plan) => limited(silence, for_module(plan, &toolchain, interrupt))
-            .await
-            .unwrap_or_else(|failure| failed("go", &failure)),
-    };
-    (check, Some(toolchain))
+/// The go command, or what is wrong with it.
+pub async fn find_go(build: &Build) -> Result<Toolchain, Check> {
+    match limited(Toolchain::find(build.go.as_deref())).await {
+        Some(found) => found.map_err(|failure| failed("go", &failure)),
+        None => Err(go_is_silent("go version")),
+    }
 }
 
-/// Whether go is new enough for the module that is checked out.
-async fn for_module(
-    plan: &Plan,
-    toolchain: &Toolchain,
-    interrupt: &Interrupt,
-) -> Result<Check, Failure> {
-    let root = &plan.repository.path;
-    let (directory, _) = package::module(root, &plan.build)?;
-    let scratch = std::env::temp_dir();
-    let platform = native();
-    let target = build::target(root, &platform, &scratch, &[]);
-    let target = Target {
-        directory: &directory,
-        ..target
-    };
-    let version = &toolchain.version;
-    let asked = toolchain.asked_for(target, &plan.build, interrupt).await;
-    let asked = match asked {
-        Err(failure) if failure.code == Code::GoTooOld => {
-            let mode = toolchain.variable("GOTOOLCHAIN", target, &plan.build, interrupt);
-            // Then it downloads the one that is asked for.
-            return if mode.await?.ends_with("auto") {
-                Ok(lenient("go", &failure))
-            } else {
-                Err(failure)
-            };
+fn go_is_silent(what: &str) -> Check {
+    let message = format!("`{what}` has not answered for {PATIENCE:?}");
+    let failure = Failure::new(Code::GoMissing, message).hint("`--go PATH` names another go");
+    silent("go", &failure, None)
+}
+
+/// How go is asked.
+pub struct Look<'a> {
+    /// What to build for.
+    pub platform: Platform,
+    /// What is checked out is what a deployment would build.
+    pub is_current: bool,
+    pub interrupt: &'a Interrupt,
+}
+
+impl Look<'_> {
+    /// Whether go is new enough for what is checked out now, and what it is to build is there.
+    pub async fn go(&self, plan: Option<&Plan>, toolchain: &Toolchain) -> Check {
+        let has_files = |plan: &&Plan| {
+            let git = Git::open(&plan.repository.path);
+            git.is_ok_and(|git| git.head().is_ok())
+        };
+        let Some(plan) = plan.filter(has_files) else {
+            return ok("go", &toolchain.version);
+        };
+        match limited(self.for_module(plan, toolchain)).await {
+            Some(Ok(check)) => check,
+            Some(Err(failure)) => of_commit("go", &failure, self.is_current),
+            None => go_is_silent("go list"),
         }
-        asked => asked?,
-    };
-    Ok(match asked {
-        Some(asked) if toolchain.is_older_than(&asked) => warning(
-            "go",
-            format!("{version}, but go.mod asks for {asked}: what is new in that does not build"),
-            "`--go PATH` names a newer go",
-        ),
-        Some(asked) => ok("go", format!("{version}; go.mod asks for {asked}")),
-        None => ok("go", version),
-    })
+    }
+
+    async fn for_module(&self, plan: &Plan, toolchain: &Toolchain) -> Result<Check, Failure> {
+        let root = &plan.repository.path;
+        let (directory, _) = package::module(root, &plan.build)?;
+        let scratch = std::env::temp_dir();
+        let whole = build::target(root, &self.platform, &scratch, &[]);
+        let target = Target {
+            directory: &directory,
+            ..whole
+        };
+        let interrupt = self.interrupt;
+        let build = toolchain.read_only(target, &plan.build, interrupt).await?;
+        let build = without_network(build);
+        let version = &toolchain.version;
+        let asked = match toolchain.asked_for(target, &build, interrupt).await {
+            Err(failure) if failure.code == Code::GoTooOld => {
+                let mode = toolchain.variable("GOTOOLCHAIN", target, &plan.build, interrupt);
+                // Then it downloads the one that is asked for.
+                return if mode.await?.ends_with("auto") {
+                    Ok(lenient("go", &failure))
+                } else {
+                    Err(failure)
+                };
+            }
+            asked => asked?,
+        };
+        // What is named by its import path may have to be fetched first.
+        let package = plan.build.package.as_deref();
+        if self.is_current && package.is_none_or(|package| package.starts_with('.')) {
+            let found = package::find(toolchain, whole, &build, &plan.repository, interrupt).await;
+            match found {
+                // What other modules have to do with it, only a build can tell.
+                Err(failure) if failure.code != Code::BuildFailed => return Err(failure),
+                _ => {}
+            }
+        }
+        Ok(match asked {
+            Some(asked) if toolchain.is_older_than(&asked) => warning(
+                "go",
+                format!(
+                    "{version}, but go.mod asks for {asked}: what is new in that does not build"
+                ),
+                "`--go PATH` names a newer go",
+            ),
+            Some(asked) => ok("go", format!("{version}; go.mod asks for {asked}")),
+            None => ok("go", version),
+        })
+    }
+
+    /// Where go keeps what it has built, if that can be told.
+    pub async fn build_cache(&self, build: &Build, toolchain: &Toolchain) -> Option<PathBuf> {
+        let here = std::env::current_dir().ok()?;
+        let scratch = std::env::temp_dir();
+        let target = build::target(&here, &self.platform, &scratch, &[]);
+        let asked = toolchain.variable("GOCACHE", target, build, self.interrupt);
+        limited(asked).await?.ok().map(PathBuf::from)
+    }
+}
+
+/// The same build by a go that downloads nothing.
+fn without_network(mut build: Build) -> Build {
+    let settings = [
+        ("GOTOOLCHAIN", "local"),
+        ("GOPROXY", "off"),
+        ("GONOPROXY", "none"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    build.env.extend(settings);
+    build
 }
 
 /// go takes what is empty for what is not set.
-fn native() -> Platform {
+pub fn native() -> Platform {
     Platform {
         os: String::new(),
         arch: String::new(),
@@ -164,24 +209,6 @@ pub async fn image(plan: &Plan, engine: &Engine, platform: &Platform) -> Check {
             check
         }
     }
-}
-
-/// Where go keeps what it has built, if that can be told.
-pub async fn build_cache(
-    plan: Option<&Plan>,
-    build: &Build,
-    toolchain: Option<&Toolchain>,
-    interrupt: &Interrupt,
-) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok()?;
-    let root = plan.map(|plan| plan.repository.path.clone());
-    let root = root.filter(|root| root.is_dir()).unwrap_or(here);
-    let scratch = std::env::temp_dir();
-    let platform = native();
-    let target = build::target(&root, &platform, &scratch, &[]);
-    let asked = toolchain?.variable("GOCACHE", target, build, interrupt);
-    let silence = |silent| Failure::new(Code::GoMissing, silent);
-    limited(silence, asked).await.ok().map(PathBuf::from)
 }
 
 /// The disks that a deployment writes to: that of the checkout, the temporary files' and `others`.
@@ -238,25 +265,10 @@ fn disk(place: &Path) -> Option<Check> {
     })
 }
 
-/// The clock: against the engine's, from which it differs by `skew`, the last commit's, and that of
-/// whoever wrote this program.
+/// The clock: against the engine's, from which it differs by `skew`, and the last commit's.
 pub fn clock(plan: Option<&Plan>, skew: Option<Duration>) -> Check {
     let now = SystemTime::now();
     let hint = "`timedatectl` shows whether the clock is synchronized; `sudo timedatectl set-ntp true` has it so";
-    let program = fs::metadata("/proc/self/exe").and_then(|meta| meta.modified());
-    if let Ok(written) = program
-        && let Ok(ahead) = written.duration_since(now)
-        && ahead > SKEW
-    {
-        let line = format!(
-            "the clock is wrong: sdp itself was written {} from now",
-            shown(ahead)
-        );
-        return Check {
-            verdict: Verdict::Failed,
-            ..warning("clock", line, hint)
-        };
-    }
     let commit = plan.and_then(|plan| Git::open(&plan.repository.path).ok()?.head_time());
     if let Some(ahead) = commit.and_then(|at| at.duration_since(now).ok())
         && ahead > Duration::from_mins(1)

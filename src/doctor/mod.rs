@@ -8,12 +8,14 @@ mod ports;
 
 use std::time::Duration;
 
-use crate::engine::{Engine, Platform};
+use crate::engine::{self, Engine, Facts, Platform};
 use crate::event::{Check, Emitter, Event, Verdict};
 use crate::failure::{Code, Failure, Result};
-use crate::interrupt::Interrupt;
+use crate::golang::Toolchain;
+use crate::interrupt::{self, Interrupt};
 use crate::plan::{Build, Plan, Warning};
-use crate::{run, upkeep};
+use crate::{deploy, run, upkeep};
+use checkout::Remote;
 
 /// No answer is waited for longer than this, whatever a deployment would do.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +28,12 @@ pub struct Patient<'a> {
     /// How to find and run go.
     pub build: &'a Build,
     pub host: Option<&'a str>,
+    /// A command gives more variables; it is not run.
+    pub has_env_command: bool,
 }
+
+/// What the engine says of itself; `None`: nothing, so far.
+type Answer = Option<Result<(Engine, Facts)>>;
 
 /// Tells about everything that a deployment needs.
 ///
@@ -38,76 +45,131 @@ pub async fn doctor(
     interrupt: &Interrupt,
 ) -> Result<Event> {
     let mut chart = Chart::new(emitter);
-    let near = look_at_host(patient, interrupt, &mut chart);
-    let far = async {
+    let asked = async {
+        let engine = match Engine::connect(patient.host) {
+            Ok(engine) => engine,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let facts = limited(engine.facts()).await?;
+        Some(facts.map(|facts| (engine, facts)))
+    };
+    let remote = async {
         match patient.plan {
             Some(plan) => checkout::remote(plan).await,
-            None => Vec::new(),
+            None => Remote::default(),
         }
     };
-    let ((), remote) = tokio::join!(near, far);
-    chart.note_all(remote);
+    let go = host::find_go(patient.build);
+    let (asked, go, remote) = tokio::join!(asked, go, remote);
+    let is_current = patient
+        .plan
+        .zip(remote.tip)
+        .is_some_and(|(plan, tip)| checkout::is_current(plan, tip));
+    let near = Near {
+        asked,
+        go,
+        is_current,
+    };
+    near.look(patient, interrupt, &mut chart).await;
+    chart.note_all(remote.checks);
+    // What has not answered may still be at it.
+    interrupt::kill_children();
     chart.verdict()
 }
 
-async fn look_at_host(patient: &Patient<'_>, interrupt: &Interrupt, chart: &mut Chart<'_>) {
-    let Patient { plan, build, host } = *patient;
-    let asked = async {
-        let engine = Engine::connect(host)?.impatient(PATIENCE);
-        engine.facts().await.map(|facts| (engine, facts))
-    };
-    let go = host::go(plan, build, interrupt);
-    let (asked, (go, toolchain)) = tokio::join!(asked, go);
-    match &asked {
-        Ok((engine, facts)) => {
-            chart.note(host::engine(facts));
-            chart.note_all(engine.socket().and_then(host::permissions));
+/// What is known of this host before anything is told.
+struct Near {
+    asked: Answer,
+    go: std::result::Result<Toolchain, Check>,
+    /// What is checked out is what a deployment would build.
+    is_current: bool,
+}
+
+impl Near {
+    async fn look(self, patient: &Patient<'_>, interrupt: &Interrupt, chart: &mut Chart<'_>) {
+        let Patient { plan, build, .. } = *patient;
+        let engine = match &self.asked {
+            Some(Ok((engine, facts))) => {
+                chart.note(host::engine(facts));
+                chart.note_all(engine.socket().and_then(host::permissions));
+                Some((engine, facts))
+            }
+            Some(Err(failure)) => {
+                let subject = match failure.code {
+                    Code::EngineDenied => "permissions",
+                    _ => "engine",
+                };
+                chart.note(failed(subject, failure));
+                None
+            }
+            None => {
+                chart.note(engine_is_silent("engine"));
+                None
+            }
+        };
+        let checkout = match plan {
+            Some(plan) => checkout::checkout(plan, self.is_current).await,
+            None => Vec::new(),
+        };
+        let is_clean = checkout.iter().all(|check| check.verdict == Verdict::Ok);
+        let platform = engine.map(|(_, facts)| facts.platform.clone());
+        let look = host::Look {
+            platform: platform.unwrap_or_else(host::native),
+            is_current: self.is_current && is_clean,
+            interrupt,
+        };
+        let mut cache = None;
+        match self.go {
+            Ok(toolchain) => {
+                chart.note(look.go(plan, &toolchain).await);
+                cache = look.build_cache(build, &toolchain).await;
+            }
+            Err(check) => chart.note(check),
         }
-        Err(failure) if failure.code == Code::EngineDenied => {
-            chart.note(failed("permissions", failure));
+        if let Some(plan) = plan {
+            let careless = plan.warnings.iter();
+            chart.note_all(careless.map(|warning| careful("secrets", warning)));
+            if patient.has_env_command {
+                let line = "`--env-command` is not run: only a deployment finds out what it gives";
+                chart.note(ok("secrets", line));
+            }
+            chart.note_all(checkout);
+            chart.note(checkout::files(plan));
+            match engine {
+                Some((engine, facts)) => {
+                    chart.note_all(look_at_service(plan, engine, &facts.platform).await);
+                }
+                None => chart.note_all(checkout::underway(plan)),
+            }
         }
-        Err(failure) => chart.note(failed("engine", failure)),
+        let root = engine.filter(|(engine, _)| engine.socket().is_some());
+        let root = root.map(|(_, facts)| facts.root.clone());
+        chart.note_all(host::disks(plan, root.into_iter().chain(cache)));
+        chart.note(host::clock(plan, engine.and_then(|(_, facts)| facts.skew)));
     }
-    chart.note(go);
-    if let Some(plan) = plan {
-        let careless = plan.warnings.iter();
-        chart.note_all(careless.map(|warning| careful("secrets", warning)));
-        chart.note_all(checkout::checkout(plan).await);
-        chart.note(checkout::files(plan));
-    }
-    match (&asked, plan) {
-        (Ok((engine, facts)), Some(plan)) => {
-            chart.note_all(look_at_service(plan, engine, &facts.platform).await);
-        }
-        (Err(_), Some(plan)) => chart.note_all(checkout::underway(plan)),
-        (_, None) => {}
-    }
-    let cache = host::build_cache(plan, build, toolchain.as_ref(), interrupt).await;
-    let root = match &asked {
-        Ok((engine, facts)) if engine.socket().is_some() => Some(facts.root.clone()),
-        _ => None,
-    };
-    chart.note_all(host::disks(plan, root.into_iter().chain(cache)));
-    let skew = asked.as_ref().ok().and_then(|(_, facts)| facts.skew);
-    chart.note(host::clock(plan, skew));
 }
 
 /// What the engine has of the repository: what serves, its image, its ports.
 async fn look_at_service(plan: &Plan, engine: &Engine, platform: &Platform) -> Vec<Check> {
-    let found = async {
+    let found = limited(async {
         tokio::try_join!(
             upkeep::containers(engine, &plan.repository),
             engine.running_containers(),
         )
-    };
-    let image = host::image(plan, engine, platform);
+    });
+    let image = limited(host::image(plan, engine, platform));
     let (found, image) = tokio::join!(found, image);
+    let image = image.unwrap_or_else(|| engine_is_silent("image"));
     let (own, running) = match found {
-        Ok(found) => found,
-        Err(failure) => return vec![failed("service", &failure), image],
+        Some(Ok(found)) => found,
+        Some(Err(failure)) => return vec![failed("service", &failure), image],
+        None => return vec![engine_is_silent("service"), image],
     };
     let formers = run::serving(&own);
     let mut checks = vec![checkout::service(plan, &own, &formers), image];
+    if let Err(failure) = deploy::check_id(plan, &own) {
+        checks.push(failed("service", &failure));
+    }
     checks.extend(ports::ports(
         &plan.container.publish,
         &running,
@@ -115,6 +177,14 @@ async fn look_at_service(plan: &Plan, engine: &Engine, platform: &Platform) -> V
         engine.socket().is_some(),
     ));
     checks
+}
+
+fn engine_is_silent(subject: &'static str) -> Check {
+    let message = format!("the engine has not answered for {PATIENCE:?}");
+    let failure = Failure::new(Code::EngineUnreachable, message).hint(
+        "`docker version` shows whether it answers; `sudo systemctl restart docker` starts it anew",
+    );
+    silent(subject, &failure, Some(engine::PATIENCE))
 }
 
 /// What has been found so far.
@@ -205,13 +275,30 @@ fn lenient(subject: &'static str, failure: &Failure) -> Check {
     }
 }
 
-/// Waits for an answer no longer than [`PATIENCE`]; `silence` is what to say then.
-async fn limited<T>(
-    silence: impl FnOnce(String) -> Failure,
-    answer: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(silence(format!("has not answered for {PATIENCE:?}"))),
+/// Waits for an answer no longer than [`PATIENCE`].
+async fn limited<T>(answer: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, answer).await.ok()
+}
+
+/// Something that has not answered in time; a deployment waits for it up to `limit`, if it has one.
+fn silent(subject: &'static str, failure: &Failure, limit: Option<Duration>) -> Check {
+    let check = lenient(subject, failure);
+    let limit = limit.map_or("as long as it takes".to_owned(), |limit| {
+        format!("{limit:?}")
+    });
+    Check {
+        line: format!("{}; a deployment waits for {limit}", check.line),
+        ..check
     }
+}
+
+/// What holds for the commit that is checked out, if a deployment would build that one; else it may be
+/// otherwise with the one that it builds.
+fn of_commit(subject: &'static str, failure: &Failure, is_current: bool) -> Check {
+    if is_current {
+        return failed(subject, failure);
+    }
+    let mut check = lenient(subject, failure);
+    check.line += ", in what is checked out now";
+    check
 }

@@ -51,7 +51,7 @@ use error::failure;
 use place::Circumstances;
 
 /// The engine's answer to a call may take this long, on top of what the call itself waits for.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A connection to the engine; cheap to clone.
 #[derive(Clone, Debug)]

@@ -189,6 +189,21 @@ impl Git {
         })
     }
 
+    /// Refuses what a pull of `branch` to `upstream` would refuse, if that can be told without a fetch.
+    ///
+    /// # Errors
+    /// `branch_diverged`.
+    pub fn refuse_diverged(&self, branch: &str, Id(remote): Id) -> Result<()> {
+        let repo = self.local();
+        match branch_id(&repo, &full_name(branch)?)? {
+            Some(local) if local != remote && repo.has_object(remote) => {
+                let standing = Standing::of(&repo, branch, local, remote)?;
+                standing.refuse_apart(&repo, branch, local, remote)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes `branch`, which is checked out, to `upstream`, if that is a step forward. With `force`
     /// it follows the remote wherever that went.
     pub fn pull(
@@ -212,41 +227,19 @@ impl Git {
         if local == remote {
             return Ok(Pull::UpToDate);
         }
-        let compare = |error: gix::Error| {
-            trouble::git(format!("compare `{branch}` with `origin/{branch}`"), &error)
-        };
-        let base = repo
-            .merge_base(local, remote)
-            .map_err(compare)?
-            .map(gix::Id::detach);
-        let ahead = count(&repo, local, remote);
-        if base == Some(remote) && !force {
-            return if once_upstream(&repo, branch, local) {
-                Err(Failure::new(
-                    Code::BranchDiverged,
-                    format!("`origin/{branch}` has gone back by {}", commits(ahead)),
-                )
-                .hint("`--force` follows it; without, that is refused"))
-            } else {
-                Ok(Pull::Ahead { commits: ahead })
-            };
+        let standing = Standing::of(&repo, branch, local, remote)?;
+        let Standing {
+            base,
+            ahead,
+            behind,
+        } = standing;
+        if !force {
+            standing.refuse_apart(&repo, branch, local, remote)?;
+            if base == Some(remote) {
+                return Ok(Pull::Ahead { commits: ahead });
+            }
         }
-        let behind = count(&repo, remote, local);
         let is_forward = base == Some(local);
-        if !is_forward && !force {
-            let message = match base {
-                Some(_) => format!(
-                    "`{branch}` and `origin/{branch}` have diverged: {} here, {} there",
-                    commits(ahead),
-                    commits(behind),
-                ),
-                None => format!("`{branch}` and `origin/{branch}` have no commit in common"),
-            };
-            return Err(Failure::new(Code::BranchDiverged, message).hint(format!(
-                "`--force` follows the remote; `git log {}` shows what that drops",
-                quoted(format!("origin/{branch}..{branch}"))
-            )));
-        }
         refuse_locked(&repo, Some(&name))?;
         let switch = Switch {
             repo: &repo,
@@ -283,6 +276,61 @@ impl Git {
                 changes,
             }
         })
+    }
+}
+
+/// Where a branch stands against the remote's.
+struct Standing {
+    base: Option<ObjectId>,
+    /// Commits that only the branch here has.
+    ahead: usize,
+    /// Commits that only the remote's has.
+    behind: usize,
+}
+
+impl Standing {
+    fn of(
+        repo: &gix::Repository,
+        branch: &str,
+        local: ObjectId,
+        remote: ObjectId,
+    ) -> Result<Standing> {
+        let base = repo.merge_base(local, remote).map_err(|error| {
+            trouble::git(format!("compare `{branch}` with `origin/{branch}`"), &error)
+        })?;
+        Ok(Standing {
+            base: base.map(gix::Id::detach),
+            ahead: count(repo, local, remote),
+            behind: count(repo, remote, local),
+        })
+    }
+
+    /// Refuses what only `--force` follows.
+    fn refuse_apart(
+        &self,
+        repo: &gix::Repository,
+        branch: &str,
+        local: ObjectId,
+        remote: ObjectId,
+    ) -> Result<()> {
+        let ahead = commits(self.ahead);
+        if self.base == Some(remote) && once_upstream(repo, branch, local) {
+            let message = format!("`origin/{branch}` has gone back by {ahead}");
+            return Err(Failure::new(Code::BranchDiverged, message)
+                .hint("`--force` follows it; without, that is refused"));
+        }
+        let message = match self.base {
+            Some(base) if base == local || base == remote => return Ok(()),
+            Some(_) => format!(
+                "`{branch}` and `origin/{branch}` have diverged: {ahead} here, {} there",
+                commits(self.behind),
+            ),
+            None => format!("`{branch}` and `origin/{branch}` have no commit in common"),
+        };
+        Err(Failure::new(Code::BranchDiverged, message).hint(format!(
+            "`--force` follows the remote; `git log {}` shows what that drops",
+            quoted(format!("origin/{branch}..{branch}"))
+        )))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::journal::{Scratch, lock_of};
-use super::remote::{absent, list};
+use super::remote::{absent, list, stale};
 use super::{Git, Id, Revision, branch, clone, held, trouble};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
@@ -62,6 +62,9 @@ impl Git {
     }
 }
 
+/// How the names of temporary repositories begin.
+const STRANGER: &str = "sdp-doctor-";
+
 /// A remote that is talked to without a checkout, through an empty repository that is gone with this.
 #[derive(Debug)]
 pub struct Stranger {
@@ -73,9 +76,14 @@ impl Stranger {
     /// # Errors
     /// `usage` for a URL that is none; `disk_full`, `permission_denied`.
     pub fn new(url: &str, credentials: &Credentials, patience: Duration) -> Result<Stranger> {
+        let folder = std::env::temp_dir();
+        for entry in stale(&folder, &[STRANGER]) {
+            // What a killed doctor has left. What is somebody else's stays.
+            fs::remove_dir_all(entry.path()).ok();
+        }
         let now = jiff::Timestamp::now().as_nanosecond();
-        let name = format!("sdp-doctor-{}-{now}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
+        let name = format!("{STRANGER}{}-{now}", std::process::id());
+        let directory = folder.join(name);
         // Made here and for nobody else: whoever could write into it would configure git.
         let made = DirBuilder::new().mode(0o700).create(&directory);
         made.map_err(|error| {

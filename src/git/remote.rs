@@ -1,9 +1,10 @@
 //! One conversation with a remote.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use gix::protocol::handshake::Ref;
 use gix::remote::Direction;
 use gix::remote::fetch::refmap::Mapping;
 use gix::remote::fetch::{Outcome, Shallow, Status};
+use rustix::fs::MemfdFlags;
 
 use super::trouble::Reached;
 use super::{Meter, Revision, transport, trouble};
@@ -68,7 +70,7 @@ impl Transfer<'_> {
                     .hint("`git remote set-url origin URL` in the checkout"),
             );
         };
-        let words = SshWords::new(repo);
+        let words = SshWords::new();
         let failed = |reached, error: &gix::Error| {
             trouble::remote(&url, credentials, reached, error, &words.lines())
         };
@@ -142,7 +144,7 @@ pub fn list(remote: &gix::Remote<'_>, credentials: &Credentials, folder: &str) -
     let Some(url) = remote.url(Direction::Fetch).cloned() else {
         return Ok(Vec::new());
     };
-    let words = SshWords::new(remote.repo());
+    let words = SshWords::new();
     // gix wants globs on both sides, but nothing is written.
     let spec = format!("{folder}/*:{folder}/*");
     let listed = remote
@@ -248,19 +250,23 @@ fn alike<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-/// How the names of files with ssh's words begin.
-const SSH_WORDS: &str = "sdp-ssh-";
-
-/// What ssh has to say, in a file that lives as long as this.
+/// What ssh has to say, in a file that has no name and thus is gone with this, however sdp ends.
 struct SshWords {
+    /// `None` where it could not be made: nobody hears ssh then.
+    _kept: Option<OwnedFd>,
     file: PathBuf,
 }
 
 impl SshWords {
-    fn new(repo: &gix::Repository) -> SshWords {
-        let name = format!("{SSH_WORDS}{}", std::process::id());
+    fn new() -> SshWords {
+        let kept = rustix::fs::memfd_create("ssh", MemfdFlags::CLOEXEC).ok();
+        let file = match &kept {
+            Some(kept) => format!("/proc/{}/fd/{}", std::process::id(), kept.as_raw_fd()),
+            None => "/dev/null".to_owned(),
+        };
         SshWords {
-            file: super::absolute(repo.git_dir()).join(name),
+            _kept: kept,
+            file: PathBuf::from(file),
         }
     }
 
@@ -272,29 +278,27 @@ impl SshWords {
     }
 }
 
-impl Drop for SshWords {
-    fn drop(&mut self) {
-        fs::remove_file(&self.file).ok();
+/// Removes what killed transfers left: packs, which neither gix nor `git gc` removes, and what ssh had to
+/// say to an earlier sdp.
+fn sweep(repo: &gix::Repository) {
+    let packs = repo.objects.store_ref().path().join("pack");
+    let words = stale(repo.git_dir(), &["sdp-ssh-"]);
+    for entry in stale(&packs, &[".tmp", "tmp_"]).chain(words) {
+        fs::remove_file(entry.path()).ok();
     }
 }
 
-/// Removes what killed transfers left: what ssh had to say, and packs, which neither gix nor `git gc`
-/// removes.
-fn sweep(repo: &gix::Repository) {
-    let packs = repo.objects.store_ref().path().join("pack");
-    let folders = [packs, repo.git_dir().to_owned()];
-    let entries = folders.iter().flat_map(fs::read_dir).flatten();
-    for entry in entries.flatten() {
+/// What lies in `folder` since long ago, with a name that begins so.
+pub fn stale(folder: &Path, begins: &[&str]) -> impl Iterator<Item = DirEntry> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
-        let is_stale = || {
-            let modified = entry.metadata().and_then(|meta| meta.modified()).ok();
-            let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
-            age.is_some_and(|age| age > STALE)
-        };
-        let begins = [b".tmp", b"tmp_", SSH_WORDS.as_bytes()];
-        if begins.iter().any(|begin| name.starts_with(begin)) && is_stale() {
-            fs::remove_file(entry.path()).ok();
-        }
-    }
+        let modified = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
+        begins
+            .iter()
+            .any(|begin| name.starts_with(begin.as_bytes()))
+            && age.is_some_and(|age| age > STALE)
+    })
 }

@@ -136,8 +136,7 @@ impl Toolchain {
         Ok(modules.map(|module| module.disk_path).collect())
     }
 
-    /// The newest Go that a module in the target's directory asks for, such as `1.22`, as this go reads
-    /// it: without a download.
+    /// The newest Go that a module in the target's directory asks for, such as `1.22`.
     ///
     /// # Errors
     /// `go_too_old` where this go refuses it, `build_failed` with what go printed, or the interruption.
@@ -149,7 +148,6 @@ impl Toolchain {
     ) -> Result<Option<String>> {
         let mut command = self.command("list", target, build);
         command.args(["-m", "-f", "{{if .Main}}{{.GoVersion}}{{end}}"]);
-        command.env("GOTOOLCHAIN", "local");
         let printed = self
             .printed(command, "go list -m", target, interrupt)
             .await?;
@@ -161,7 +159,28 @@ impl Toolchain {
         numbers(self.version.trim_start_matches("go")) < numbers(version)
     }
 
-    /// The value of one of go's own variables, which need not be set.
+    /// The same build, but go never writes to go.mod and go.sum, which `-mod=mod` has it do when it is only
+    /// asked.
+    ///
+    /// # Errors
+    /// `build_failed` with what go printed, or the interruption.
+    pub async fn read_only(
+        &self,
+        target: Target<'_>,
+        build: &Build,
+        interrupt: &Interrupt,
+    ) -> Result<Build> {
+        let mut build = build.clone();
+        let flags = self.variable("GOFLAGS", target, &build, interrupt).await?;
+        if flags.contains("mod=mod") {
+            // The last one counts.
+            let flags = format!("{flags} -mod=readonly");
+            build.env.push(("GOFLAGS".to_owned(), flags));
+        }
+        Ok(build)
+    }
+
+    /// The value of one of go's own variables, which need not be set. Nothing is downloaded.
     ///
     /// # Errors
     /// `build_failed` with what go printed, or the interruption.
@@ -174,6 +193,10 @@ impl Toolchain {
     ) -> Result<String> {
         let mut command = self.command("env", target, build);
         command.arg(name);
+        // This one go tells without the toolchain that go.mod asks for.
+        if name != "GOTOOLCHAIN" {
+            command.env("GOTOOLCHAIN", "local");
+        }
         let printed = self.printed(command, "go env", target, interrupt).await?;
         Ok(printed.join("\n"))
     }

@@ -22,7 +22,7 @@ use secrets::{build_variables, credentials, exposed_files, variables};
 use crate::cli::{self, Repo};
 pub use crate::cli::{Deliver, Mount, Pull};
 use crate::credentials::Credentials;
-use crate::engine::check_image;
+use crate::engine::{BUILTIN, check_image};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Login, Revision};
 pub use limits::{Limits, Restart};
@@ -200,6 +200,15 @@ impl Plan {
         let (repository, login) =
             Repository::with_login(repo, source.path.as_deref(), source.url.as_deref())?;
         check_image(&container.image, container.image_archive.is_some())?;
+        if let Some(command) = &deploy.hooks.before_start
+            && container.image == BUILTIN
+            && container.volume.is_empty()
+        {
+            return Err(usage(
+                format!("the image `{BUILTIN}` has no shell to run `{command}` with"),
+                "`--image alpine:3.20` has one; without `--before-start`, the program itself can do it when it starts",
+            ));
+        }
         let volumes = each(&container.volume, Volume::parse)?;
         let mut plan = Plan {
             id: match &release.id {

@@ -25,6 +25,8 @@ use writer::Writer;
 /// The name of sdp's directory in a checkout.
 pub const DIRECTORY: &str = ".sdp";
 
+const RELEASES: &str = "releases";
+
 const UNDERWAY: &str = "handover.json";
 
 /// Holds a file for each release, with the mark of the engine that it is for.
@@ -99,6 +101,11 @@ pub fn in_use(checkout: &Path) -> Option<Failure> {
 pub fn cut(checkout: &Path) -> (Option<Underway>, Option<String>) {
     let directory = checkout.join(DIRECTORY);
     (underway(&directory), cut_build(&directory))
+}
+
+/// Whether a checkout has a release of this id.
+pub fn exists(checkout: &Path, id: &str) -> bool {
+    checkout.join(DIRECTORY).join(RELEASES).join(id).exists()
 }
 
 fn underway(directory: &Path) -> Option<Underway> {
@@ -345,7 +352,7 @@ impl Store {
     }
 
     fn releases(&self) -> PathBuf {
-        self.directory.join("releases")
+        self.directory.join(RELEASES)
     }
 
     /// Removes what a killed run left half-written, and tells how many releases that were.
@@ -466,6 +473,14 @@ impl Store {
         });
         Ok(times.max().map(|(_, path)| path))
     }
+}
+
+/// Whether each pattern of what a release takes along matches something in the checkout as it is now.
+///
+/// # Errors
+/// `start_failed`.
+pub fn check_include(checkout: &Path, patterns: &[String]) -> Result<()> {
+    included(checkout, patterns, &[]).map(drop)
 }
 
 /// The untracked files that the patterns match. A directory stands for all that is in it; git's and
