@@ -120,8 +120,10 @@ impl Interrupt {
 /// a shell may stand in between. Whoever waits for one on another thread may start the next one meanwhile,
 /// as gix does after it has asked ssh of which kind it is.
 pub fn kill_children() {
-    for _ in 0..5 {
-        if !kill_those_there_are() {
+    let mut quiet = 0;
+    for round in 0..10 {
+        quiet = if kill_those_there_are() { 0 } else { quiet + 1 };
+        if (round, quiet) == (0, 1) || quiet == 2 {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));

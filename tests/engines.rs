@@ -84,6 +84,7 @@ fn context(host: &Host, name: &str, address: &str) -> PathBuf {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a second engine is dear: it is started once
 fn through_tls_and_a_context() {
     let remote = Remote::new();
     let Remote { host, origin, .. } = &remote;

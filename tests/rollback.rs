@@ -153,7 +153,7 @@ fn prune() {
     let underway = host.checkout().join(".sdp/handover.json");
     let begun = r#"{"incoming":"sdp-far","is_new":true,"formers":[],"engine":"another engine","address":"tcp://far:1"}"#;
     fs::write(&underway, begun).unwrap();
-    let refused = host.sdp(&["stop", host.name()]).run();
+    let refused = host.sdp(&["stop", host.name(), "--json"]).run();
     assert_ne!(refused.code, 0, "{}", refused.story());
     assert!(refused.stdout.contains("tcp://far:1"), "{}", refused.stdout);
     assert_eq!(fs::read_to_string(&underway).unwrap(), begun);

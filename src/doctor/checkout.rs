@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use rustix::fs::Access;
+use tokio::task::JoinHandle;
 
 use super::host::existing;
 use super::{PATIENCE, careful, failed, lenient, limited, of_commit, ok, silent, warning};
@@ -13,12 +15,17 @@ use crate::engine::Container;
 use crate::event::{Check, Verdict};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Id, Revision, Stranger};
+use crate::interrupt;
 use crate::plan::{Mount, Plan};
 use crate::redact;
 use crate::release::{self, Underway};
 use crate::shell::quoted;
 use crate::stage::fetch;
 use crate::upkeep;
+
+/// How often whoever asks the remote for too long is ended, and how long that is waited for each time.
+const HANG_UPS: usize = 20;
+const HANG_UP: Duration = Duration::from_millis(100);
 
 /// The checkout as a deployment would find it, or the place where it is to be cloned to.
 pub async fn checkout(plan: &Plan, is_current: bool) -> Vec<Check> {
@@ -199,6 +206,24 @@ pub struct Remote {
     pub checks: Vec<Check>,
     /// Where it has what is to be deployed, if it can tell without a fetch.
     pub tip: Option<Id>,
+    /// Whoever still asks it: nobody waits for the answer any more.
+    pending: Option<JoinHandle<Result<Option<Id>>>>,
+}
+
+impl Remote {
+    /// Ends what is still asking. It may start another program when the first is killed, as gix does
+    /// after it has asked ssh of which kind it is.
+    pub async fn hang_up(mut self) {
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        for _ in 0..HANG_UPS {
+            interrupt::kill_children();
+            if tokio::time::timeout(HANG_UP, &mut *pending).await.is_ok() {
+                break;
+            }
+        }
+    }
 }
 
 /// Whether the remote can be reached, takes the credentials and has what is asked for.
@@ -210,7 +235,7 @@ pub async fn remote(plan: &Plan) -> Remote {
             let stranger = Stranger::new(url, &source.credentials, source.timeout);
             let asked = match &stranger {
                 Ok(stranger) => asked(plan, stranger.git(), source.revision.clone(), url).await,
-                Err(failure) => (failed("remote", failure), None),
+                Err(failure) => Remote::from(failed("remote", failure)),
             };
             with_clear(asked, clear)
         }
@@ -238,31 +263,42 @@ pub async fn remote(plan: &Plan) -> Remote {
     }
 }
 
-fn with_clear((check, tip): (Check, Option<Id>), clear: Option<String>) -> Remote {
+fn with_clear(mut remote: Remote, clear: Option<String>) -> Remote {
     let clear = clear.map(|host| careful("remote", &deploy::told_in_clear(&host)));
-    let checks = std::iter::once(check).chain(clear).collect();
-    Remote { checks, tip }
+    remote.checks.extend(clear);
+    remote
 }
 
-async fn asked(
-    plan: &Plan,
-    git: Git,
-    revision: Option<Revision>,
-    url: &str,
-) -> (Check, Option<Id>) {
+impl From<Check> for Remote {
+    fn from(check: Check) -> Remote {
+        Remote {
+            checks: vec![check],
+            ..Remote::default()
+        }
+    }
+}
+
+async fn asked(plan: &Plan, git: Git, revision: Option<Revision>, url: &str) -> Remote {
     let timeout = plan.source.timeout;
     let limit = timeout.min(PATIENCE);
     let url = redact::url(url);
     let wanted = revision.clone();
-    let asked = tokio::task::spawn_blocking(move || git::ask(&git, wanted.as_ref()));
-    let answer = match tokio::time::timeout(limit, asked).await {
+    let mut asked = tokio::task::spawn_blocking(move || git::ask(&git, wanted.as_ref()));
+    let answer = match tokio::time::timeout(limit, &mut asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(anyhow::Error::from(error).into()),
-        Err(_) if timeout > limit => {
+        Err(_) => {
             let failure = fetch::timed_out(limit, &url);
-            return (silent("remote", &failure, Some(timeout)), None);
+            let check = if timeout > limit {
+                silent("remote", &failure, Some(timeout))
+            } else {
+                failed("remote", &failure)
+            };
+            return Remote {
+                pending: Some(asked),
+                ..Remote::from(check)
+            };
         }
-        Err(_) => Err(fetch::timed_out(limit, &url)),
     };
     let tip = answer.as_ref().ok().copied().flatten();
     let check = match (answer, revision) {
@@ -277,5 +313,8 @@ async fn asked(
         ),
         (Ok(_), None) => ok("remote", format!("`{url}` answers")),
     };
-    (check, tip)
+    Remote {
+        tip,
+        ..Remote::from(check)
+    }
 }

@@ -60,7 +60,7 @@ pub async fn doctor(
         }
     };
     let go = host::find_go(patient.build);
-    let (asked, go, remote) = tokio::join!(asked, go, remote);
+    let (asked, go, mut remote) = tokio::join!(asked, go, remote);
     let is_current = patient
         .plan
         .zip(remote.tip)
@@ -71,8 +71,9 @@ pub async fn doctor(
         is_current,
     };
     near.look(patient, interrupt, &mut chart).await;
-    chart.note_all(remote.checks);
+    chart.note_all(remote.checks.drain(..));
     // What has not answered may still be at it.
+    remote.hang_up().await;
     interrupt::kill_children();
     chart.verdict()
 }
