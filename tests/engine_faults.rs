@@ -114,6 +114,7 @@ impl Service {
         self.now_serves(run);
         let containers = self.host.containers();
         let volumes = containers.iter().filter_map(|c| c.label("sdp.volume"));
+        let volumes = volumes.filter(|name| !name.is_empty());
         let volumes: BTreeSet<&str> = volumes.collect();
         assert!(
             self.host.volumes().iter().eq(volumes),

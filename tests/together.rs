@@ -112,9 +112,16 @@ fn twenty_in_a_row() {
     assert!(end < third + third / 10, "KiB in .sdp: {used:?}");
     assert_eq!(
         listing(&host.checkout().join(".sdp")),
-        [".gitignore", "build", "history.jsonl", "lock", "releases"]
-            .map(str::to_owned)
-            .into()
+        [
+            ".gitignore",
+            "build",
+            "engines",
+            "history.jsonl",
+            "lock",
+            "releases"
+        ]
+        .map(str::to_owned)
+        .into()
     );
 }
 

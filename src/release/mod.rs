@@ -340,8 +340,10 @@ impl Store {
             }
             _ => {}
         }
-        fs::write(path.join(id), engine)
-            .map_err(|error| io(format_args!("write `{}`", path.join(id).display()), error))
+        let (fresh, mark) = (path.join(format!(".{id}")), path.join(id));
+        fs::write(&fresh, engine)
+            .and_then(|()| fs::rename(&fresh, &mark))
+            .map_err(|error| io(format_args!("write `{}`", mark.display()), error))
     }
 
     /// Whether a release is for another engine than this one. One without a mark is of an older sdp, and
@@ -361,6 +363,12 @@ impl Store {
     /// `permission_denied` and the like.
     pub fn sweep(&self) -> Result<usize> {
         fs::remove_dir_all(self.directory.join("build").join("tmp")).ok();
+        let marks = fs::read_dir(self.directory.join(ENGINES));
+        for mark in marks.into_iter().flatten().flatten() {
+            if !self.releases().join(mark.file_name()).exists() {
+                fs::remove_file(mark.path()).ok();
+            }
+        }
         let mut swept = 0;
         for name in self.names()? {
             if name.starts_with('.') {

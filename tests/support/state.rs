@@ -36,7 +36,16 @@ impl Host {
         assert_eq!(running, BTreeSet::from([container]), "what runs");
         let directory = self.checkout().join(".sdp");
         assert_eq!(listing(&directory.join("releases")), releases, "releases");
-        let known = [".gitignore", "build", "history.jsonl", "lock", "releases"];
+        let marks = listing(&directory.join("engines"));
+        assert!(marks.is_subset(&releases), "{marks:?} of {releases:?}");
+        let known = [
+            ".gitignore",
+            "build",
+            "engines",
+            "history.jsonl",
+            "lock",
+            "releases",
+        ];
         let strange: Vec<String> = listing(&directory)
             .into_iter()
             .filter(|name| !known.contains(&name.as_str()))
