@@ -29,6 +29,10 @@ const AWAY: Duration = Duration::from_millis(500);
 /// How long an engine that goes away may leave a question without an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// After so much silence it is looked whether the container still runs: the engine can lose track of a
+/// log that it rotates, and then it tells of no end, either.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Lines go to the report together: when a moment has passed since the last ones went, or so many
 /// bytes are there.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -296,6 +300,14 @@ impl Reading {
                     } else {
                         // No timer of the runtime is as short, and nothing else is to be done on this thread.
                         std::thread::sleep(GATHER);
+                    }
+                    continue;
+                }
+                () = sleep(SILENCE), if follow => {
+                    let found = self.engine.inspect(&self.program.id).await;
+                    if found.is_ok_and(|found| found.is_none_or(|found| !found.running)) {
+                        self.send().await;
+                        return Ok(reader);
                     }
                     continue;
                 }
