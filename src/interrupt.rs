@@ -121,9 +121,9 @@ impl Interrupt {
 /// as gix does after it has asked ssh of which kind it is.
 pub fn kill_children() {
     let mut quiet = 0;
-    for round in 0..10 {
+    for round in 0..20 {
         quiet = if kill_those_there_are() { 0 } else { quiet + 1 };
-        if (round, quiet) == (0, 1) || quiet == 2 {
+        if (round, quiet) == (0, 1) || quiet == 6 {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::program::server;
 use crate::support::{
     Access, BASE, Event, FIRST, Host, Kind, Mount, Origin, Proxy, Run, Sdp, Server, eventually,
-    free_port, listing,
+    free_port,
 };
 
 fn doctor(host: &Host, origin: &Origin) -> Sdp {
@@ -438,27 +438,6 @@ fn a_remote_out_of_reach() {
     warns(&run, "remote", &["for 5s", "waits for 60s"]);
     eventually("ssh ends", || host.processes("").is_empty().then_some(()));
     assert!(!killed.exists());
-    host.clone_by_hand(&origin);
-    let git = listing(&host.checkout().join(".git"));
-    host.git(&[
-        "remote",
-        "set-url",
-        "origin",
-        "ssh://git@127.0.0.1/shop.git",
-    ]);
-    let live = host
-        .sdp(&["doctor", host.name(), "--json"])
-        .env("PATH", &ssh)
-        .env("GIT_SSH_COMMAND", "slow-ssh")
-        .spawn();
-    eventually("ssh runs", || {
-        (!host.processes("sleep 600").is_empty()).then_some(())
-    });
-    assert_eq!(listing(&host.checkout().join(".git")), git);
-    live.interrupt();
-    assert_eq!(live.ended().code, 130);
-    eventually("ssh ends", || host.processes("").is_empty().then_some(()));
-    fs::remove_dir_all(host.checkout()).unwrap();
 
     let login = Some(("ada", "hunter2hunter2"));
     let git = origin.over_http(Access {
