@@ -340,10 +340,7 @@ impl Store {
             }
             _ => {}
         }
-        let (fresh, mark) = (path.join(format!(".{id}")), path.join(id));
-        fs::write(&fresh, engine)
-            .and_then(|()| fs::rename(&fresh, &mark))
-            .map_err(|error| io(format_args!("write `{}`", mark.display()), error))
+        write_atomically(&path.join(id), engine.as_bytes())
     }
 
     /// Whether a release is for another engine than this one. One without a mark is of an older sdp, and
