@@ -29,8 +29,8 @@ const AWAY: Duration = Duration::from_millis(500);
 /// How long an engine that goes away may leave a question without an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After so much silence it is looked whether the container still runs: the engine can lose track of a
-/// log that it rotates, and then it tells of no end, either.
+/// After so much silence, or at most twice as much, it is looked whether the container still runs: the
+/// engine can lose track of a log that it rotates, and then it tells of no end, either.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Lines go to the report together: when a moment has passed since the last ones went, or so many
@@ -284,6 +284,9 @@ impl Reading {
             self.place.floor = self.place.floor.max(Some(self.began));
         }
         let mut reader = self.engine.read_log(&self.program.id, &query);
+        // One timer for all lines: a million of them would be set and taken back.
+        let mut silence = std::pin::pin!(sleep(SILENCE));
+        let mut heard = false;
         loop {
             if self.batch.size() >= ENOUGH {
                 self.send().await;
@@ -303,15 +306,19 @@ impl Reading {
                     }
                     continue;
                 }
-                () = sleep(SILENCE), if follow => {
-                    let found = self.engine.inspect(&self.program.id).await;
-                    if found.is_ok_and(|found| found.is_none_or(|found| !found.running)) {
-                        self.send().await;
-                        return Ok(reader);
+                () = &mut silence, if follow => {
+                    silence.as_mut().reset(Instant::now() + SILENCE);
+                    if !std::mem::take(&mut heard) {
+                        let found = self.engine.inspect(&self.program.id).await;
+                        if found.is_ok_and(|found| found.is_none_or(|found| !found.running)) {
+                            self.send().await;
+                            return Ok(reader);
+                        }
                     }
                     continue;
                 }
             };
+            heard = true;
             if !matches!(more, Ok(true)) {
                 self.send().await;
             }
