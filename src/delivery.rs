@@ -22,10 +22,29 @@ pub fn is_upload(engine: &Engine, deliver: Deliver) -> bool {
     }
 }
 
+/// After the failure of a container that was to mount the release: `Ok` if that shows that it is to be
+/// uploaded.
+///
+/// # Errors
+/// The failure, if it has another reason, or nothing is to be uploaded.
+pub fn upload_after(failure: Failure, spec: &Spec) -> Result<()> {
+    if spec.identity.volume.is_some() || !is_unseen(&failure, spec) {
+        return Err(failure);
+    }
+    if spec.deliver == Deliver::Auto {
+        return Ok(());
+    }
+    Err(failure.hint(if spec.identity.release == spec.identity.path {
+        "the engine cannot see this host's directories: leave out `--mount checkout`, and the release is uploaded"
+    } else {
+        "the engine cannot see this host's directories: `--deliver upload` sends the release to it"
+    }))
+}
+
 /// Whether the engine has refused a container as it cannot see the release, which is there: its name,
 /// with digits drawn by lot, is in the engine's words. Podman makes the directory that it misses, and then
 /// misses the program in it.
-pub fn is_unseen(failure: &Failure, spec: &Spec) -> bool {
+fn is_unseen(failure: &Failure, spec: &Spec) -> bool {
     let release = &spec.identity.release;
     let words = failure.message.to_ascii_lowercase();
     let misses = |name: &str| failure.message.contains(name);
@@ -35,15 +54,6 @@ pub fn is_unseen(failure: &Failure, spec: &Spec) -> bool {
         && spec.loader.is_none()
         && spec.command.first().is_some_and(|program| misses(program));
     failure.code == Code::StartFailed && (is_refused || is_empty) && release.is_dir()
-}
-
-/// The failure of an engine that does not see the release, where nothing is to be uploaded.
-pub fn explained(failure: Failure, spec: &Spec) -> Failure {
-    failure.hint(if spec.identity.release == spec.identity.path {
-        "the engine cannot see this host's directories: leave out `--mount checkout`, and the release is uploaded"
-    } else {
-        "the engine cannot see this host's directories: `--deliver upload` sends the release to it"
-    })
 }
 
 /// Uploads the release to the volume that `spec` names, and tells how far that has come.

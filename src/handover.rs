@@ -308,12 +308,8 @@ impl<'a> Handover<'a> {
             self.upload(events).await?;
         }
         match (self.try_start(canary, events).await, &self.incoming) {
-            (Err(failure), Incoming::New(spec))
-                if spec.identity.volume.is_none() && delivery::is_unseen(&failure, spec) =>
-            {
-                if deliver != Deliver::Auto {
-                    return Err(delivery::explained(failure, spec));
-                }
+            (Err(failure), Incoming::New(spec)) => {
+                delivery::upload_after(failure, spec)?;
                 self.remove_created(self.engine).await?;
                 self.created.clear();
                 self.upload(events).await?;

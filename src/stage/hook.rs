@@ -14,7 +14,7 @@ use crate::engine::{Engine, Exit, LogQuery, Spec, uploader};
 use crate::event::LogLine;
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Handed, check_loader};
-use crate::plan::{Deliver, Mount, Plan, Restart, Volume};
+use crate::plan::{Mount, Plan, Restart, Volume};
 use crate::release;
 
 /// How many of the last lines explain a failure.
@@ -128,7 +128,8 @@ pub async fn in_container(
     command: &str,
     facts: &Facts,
 ) -> Result<()> {
-    let ran = deliver_and_run(cx, engine, plan, like, program, command, facts).await;
+    let hooked = |like: &Spec| hooked(plan, like, program, command, facts);
+    let ran = deliver_and_run(cx, engine, like, command, hooked).await;
     if ran.is_err()
         && let Some(volume) = like.identity.volume.take()
     {
@@ -137,29 +138,24 @@ pub async fn in_container(
     ran
 }
 
+/// `hooked` says what the hook's container is to be like, of the one to come.
 async fn deliver_and_run(
     cx: &Context,
     engine: &Engine,
-    plan: &Plan,
     like: &mut Spec,
-    program: &Binary,
     command: &str,
-    facts: &Facts,
+    hooked: impl Fn(&Spec) -> Spec,
 ) -> Result<()> {
     if delivery::is_upload(engine, like.deliver) {
         upload(cx, engine, like).await?;
     }
-    let spec = hooked(plan, like, program, command, facts);
-    match create_and_run(cx, engine, &spec, command).await {
-        Err(failure) if like.identity.volume.is_none() && delivery::is_unseen(&failure, like) => {
-            if like.deliver != Deliver::Auto {
-                return Err(delivery::explained(failure, like));
-            }
+    match create_and_run(cx, engine, &hooked(like), command).await {
+        Err(failure) => {
+            delivery::upload_after(failure, like)?;
             upload(cx, engine, like).await?;
-            let spec = hooked(plan, like, program, command, facts);
-            create_and_run(cx, engine, &spec, command).await
+            create_and_run(cx, engine, &hooked(like), command).await
         }
-        ran => ran,
+        Ok(()) => Ok(()),
     }
 }
 
