@@ -26,7 +26,7 @@ use crate::cli::{self, Cli, Command, Given, Layer, Login};
 use crate::event::{Emitter, Setting};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Plan, Repository, Warning, checked_name, resolve_links};
+use crate::plan::{Plan, Repository, Warning, checked_name, resolved};
 use crate::redact;
 
 /// A command line and what belongs to it.
@@ -365,10 +365,7 @@ fn deployed(cli: &Cli, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
         Command::Doctor(flags) => flags.source.path.clone(),
         _ => None,
     });
-    let paths = paths
-        .iter()
-        .filter_map(|path| std::path::absolute(path).ok());
-    let paths = paths.filter_map(|path| resolve_links(&path).ok());
+    let paths = paths.iter().filter_map(|path| resolved(path).ok());
     paths.chain(repo).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Keys and values as flags of `deploy`: each is checked here as clap would check the flag.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use clap::{Arg, ArgAction, ValueHint};
@@ -9,7 +9,7 @@ use super::request;
 use super::tree::{Member, Node, Place, Value};
 use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
-use crate::plan::is_url;
+use crate::plan::{is_path, is_url};
 
 /// Where keys and values stand.
 #[derive(Clone, Debug)]
@@ -357,9 +357,4 @@ fn example(key: &Arg, name: &str) -> String {
     } else {
         format!("`{name} = \"{word}\"`")
     }
-}
-
-/// Whether a word is a path and no name.
-fn is_path(word: &str) -> bool {
-    word.contains('/') || word == "." || word == ".." || Path::new(word).is_absolute()
 }

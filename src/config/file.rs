@@ -356,12 +356,9 @@ impl File {
                 format!("{path}-{environment}").into()
             }
             _ if has_url => plan::home()?.join(&name),
-            _ => env::var_os("SDP_ROOT")
-                .map_or_else(PathBuf::new, PathBuf::from)
-                .join(&name),
+            _ => plan::below_root(&name),
         };
-        let path = std::path::absolute(&path).and_then(|path| plan::resolve_links(&path));
-        let path = path.map_err(|error| {
+        let path = plan::resolved(&path).map_err(|error| {
             Failure::io(
                 Code::Usage,
                 format_args!("find the checkout of `{name}`"),

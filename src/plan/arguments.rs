@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Deliver, Mount, Publish, Volume};
+use super::{Deliver, Mount, Publish, Volume, is_path};
 use crate::cli;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Revision;
@@ -84,7 +84,7 @@ impl Volume {
                 "choose another target",
             ));
         }
-        let source = if source.contains('/') || source == "." || source == ".." {
+        let source = if is_path(source) {
             std::path::absolute(source)
                 .map_err(|error| Failure::io(Code::Usage, format_args!("find `{source}`"), error))?
                 .to_string_lossy()

@@ -385,27 +385,23 @@ impl Repository {
         let repo_is_url = place.is_none() && is_url(repo);
         let by_path = match place {
             Some(place) => path.is_some() || place.is_fixed,
-            None => path.is_some() || repo.contains('/') || repo == "." || repo == "..",
+            None => path.is_some() || is_path(repo),
         };
         let by_path = by_path && !repo_is_url;
         let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
         let path = match path.or(place.map(|place| place.path.as_path())) {
             Some(path) => path.to_owned(),
             None if repo_is_url => home()?.join(name_of(repo)?),
-            None if repo.contains('/') || repo == "." || repo == ".." => PathBuf::from(repo),
-            None => env::var_os("SDP_ROOT")
-                .map_or_else(PathBuf::new, PathBuf::from)
-                .join(repo),
+            None if is_path(repo) => PathBuf::from(repo),
+            None => below_root(repo),
         };
-        let path = std::path::absolute(&path)
-            .and_then(|path| resolve_links(&path))
-            .map_err(|error| {
-                Failure::io(
-                    Code::Usage,
-                    format_args!("find `{}`", path.display()),
-                    error,
-                )
-            })?;
+        let path = resolved(&path).map_err(|error| {
+            Failure::io(
+                Code::Usage,
+                format_args!("find `{}`", path.display()),
+                error,
+            )
+        })?;
         let name = if let Some(place) = place {
             place.name.clone()
         } else if repo_is_url {
@@ -450,8 +446,27 @@ fn absolute_url(url: &str) -> String {
     }
 }
 
-/// The path without symbolic links, as far as it exists; the same before and after a clone.
-pub fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
+/// Whether a word is a path and no name.
+pub fn is_path(word: &str) -> bool {
+    word.contains('/') || word == "." || word == ".."
+}
+
+/// Where a directory that is named by a name alone lies.
+pub fn below_root(name: &str) -> PathBuf {
+    env::var_os("SDP_ROOT")
+        .map_or_else(PathBuf::new, PathBuf::from)
+        .join(name)
+}
+
+/// The absolute path without symbolic links, as far as it exists; the same before and after a clone.
+///
+/// # Errors
+/// Those of the file system.
+pub fn resolved(path: &Path) -> std::io::Result<PathBuf> {
+    resolve_links(&std::path::absolute(path)?)
+}
+
+fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             match (path.parent(), path.file_name()) {
