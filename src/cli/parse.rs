@@ -79,34 +79,33 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
         .try_get_matches_from_mut(arguments)
         .map_err(|error| help(arguments).unwrap_or(error))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
-    if let (Command::Doctor(doctor), Some((_, of_command))) =
-        (&mut cli.command, matches.subcommand())
-    {
-        keep_one_revision(&mut doctor.source, of_command);
-        merge(&mut doctor.container, &mut doctor.build, given);
-        rank(&mut doctor.container, given, of_command);
-        if let (None, Some(flag)) = (&doctor.repo, doctor::of_a_repository(of_command)) {
-            let message = format!("--{flag} is about a repository, and none is named");
-            return Err(command.error(ErrorKind::MissingRequiredArgument, message));
-        }
+    let Some((name, of_command)) = matches.subcommand() else {
+        return Ok((cli, matches));
+    };
+    if let Some((source, container, build)) = cli.command.said_mut() {
+        keep_one_revision(source, of_command);
+        merge(container, build, given);
+        rank(container, given, of_command);
     }
-    if let (Command::Deploy(deploy) | Command::Config(deploy), Some((name, of_command))) =
-        (&mut cli.command, matches.subcommand())
+    let kind = ErrorKind::MissingRequiredArgument;
+    if let Command::Doctor(doctor) = &cli.command
+        && doctor.repo.is_none()
+        && let Some(flag) = doctor::of_a_repository(of_command)
     {
-        keep_one_revision(&mut deploy.source, of_command);
-        merge(&mut deploy.container, &mut deploy.build, given);
-        rank(&mut deploy.container, given, of_command);
-        let is_flag = |id| of_command.value_source(id) == Some(ValueSource::CommandLine);
-        let only_with_follow = ["redact_logs", "raw"].into_iter().find(|id| is_flag(id));
-        if let Some(id) = only_with_follow.filter(|_| name == "deploy" && !deploy.follow) {
-            let flag = id.replace('_', "-");
-            let message = format!("the argument '--{flag}' goes with '--follow' only");
-            let kind = ErrorKind::MissingRequiredArgument;
-            return Err(match command.find_subcommand_mut(name) {
-                Some(deploy) => deploy.error(kind, message),
-                None => command.error(kind, message),
-            });
-        }
+        let message = format!("--{flag} is about a repository, and none is named");
+        return Err(command.error(kind, message));
+    }
+    let is_flag = |id: &str| of_command.value_source(id) == Some(ValueSource::CommandLine);
+    if let Command::Deploy(deploy) = &cli.command
+        && !deploy.follow
+        && let Some(id) = ["redact_logs", "raw"].into_iter().find(|id| is_flag(id))
+    {
+        let flag = id.replace('_', "-");
+        let message = format!("the argument '--{flag}' goes with '--follow' only");
+        return Err(match command.find_subcommand_mut(name) {
+            Some(deploy) => deploy.error(kind, message),
+            None => command.error(kind, message),
+        });
     }
     Ok((cli, matches))
 }
