@@ -1,10 +1,12 @@
 //! What a deployment would find in a checkout or at a remote, without changing anything.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::journal::{Scratch, lock_of};
 use super::remote::{absent, list, stale};
@@ -68,8 +70,8 @@ const STRANGER: &str = "sdp-doctor-";
 /// A remote that is talked to without a checkout, through an empty repository that is gone with this.
 #[derive(Debug)]
 pub struct Stranger {
-    directory: PathBuf,
     git: Git,
+    _directory: TempDir,
 }
 
 impl Stranger {
@@ -81,38 +83,29 @@ impl Stranger {
             // What a killed doctor has left. What is somebody else's stays.
             fs::remove_dir_all(entry.path()).ok();
         }
-        let now = jiff::Timestamp::now().as_nanosecond();
-        let name = format!("{STRANGER}{}-{now}", std::process::id());
-        let directory = folder.join(name);
         // Made here and for nobody else: whoever could write into it would configure git.
-        let made = DirBuilder::new().mode(0o700).create(&directory);
-        made.map_err(|error| {
-            let what = format_args!("create `{}`", directory.display()).to_string();
+        let made = tempfile::Builder::new()
+            .prefix(STRANGER)
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&folder);
+        let directory = made.map_err(|error| {
+            let what = format_args!("create a directory in `{}`", folder.display());
             Failure::io(Code::GitFailed, what, error)
         })?;
-        let made = clone::empty_repository(url, &directory).map(|repo| Git {
-            repo: repo.into_sync(),
-            credentials: Arc::new(credentials.clone()),
-            patience,
-        });
-        match made {
-            Ok(git) => Ok(Stranger { directory, git }),
-            Err(failure) => {
-                fs::remove_dir_all(&directory).ok();
-                Err(failure)
-            }
-        }
+        let repo = clone::empty_repository(url, directory.path())?;
+        Ok(Stranger {
+            git: Git {
+                repo: repo.into_sync(),
+                credentials: Arc::new(credentials.clone()),
+                patience,
+            },
+            _directory: directory,
+        })
     }
 
     /// The repository, for a thread of its own.
     pub fn git(&self) -> Git {
         self.git.clone()
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.directory).ok();
     }
 }
 
