@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::place::is_rootless;
 use super::{Engine, Platform};
 use crate::failure::Result;
 
@@ -37,7 +38,7 @@ impl Engine {
         let (version, info) = self.description().await?;
         let after = Timestamp::now();
         let platform = self.platform_of(&version, &info);
-        let options = info.security_options.unwrap_or_default();
+        let rootless = is_rootless(&info);
         let driver = info.cgroup_driver.map(|driver| driver.to_string());
         let cgroup = info.cgroup_version.map(|version| version.to_string());
         Ok(Facts {
@@ -53,9 +54,7 @@ impl Engine {
                     .unwrap_or("1"),
                 driver.as_deref().unwrap_or("none")
             ),
-            rootless: options
-                .iter()
-                .any(|option| option.contains("name=rootless")),
+            rootless,
             root: info.docker_root_dir.unwrap_or_default().into(),
             skew: info
                 .system_time

@@ -89,10 +89,8 @@ impl Engine {
         let told = info.system_time.as_deref();
         let told = told.and_then(|time| time.parse::<Timestamp>().ok());
         // A rootless engine's containers are in a network of their own, Docker Desktop's in a machine.
-        let mut options = info.security_options.iter().flatten();
         let system = info.operating_system.as_deref().unwrap_or_default();
-        let is_apart = options.any(|option| option.contains("name=rootless"))
-            || system.contains("Docker Desktop");
+        let is_apart = is_rootless(info) || system.contains("Docker Desktop");
         Circumstances {
             place: match self.endpoint.socket() {
                 _ if is_apart => Place::Elsewhere,
@@ -103,4 +101,10 @@ impl Engine {
             ahead: told.map_or(SignedDuration::ZERO, |told| told.duration_since(heard)),
         }
     }
+}
+
+/// Whether the engine runs as a user other than root.
+pub(super) fn is_rootless(info: &SystemInfo) -> bool {
+    let mut options = info.security_options.iter().flatten();
+    options.any(|option| option.contains("name=rootless"))
 }
