@@ -114,7 +114,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     let checked_out = run
         .stage(Stage::Checkout, async |cx| {
             let done = checkout::checkout(&cx, fetched, plan.force, plan.submodules).await;
-            done.map_err(|failure| upkeep::after_cut_build(&store, failure))
+            done.map_err(|failure| upkeep::after_cut_build(store.cut_build(), failure))
         })
         .await?;
     store.end_build()?;

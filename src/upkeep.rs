@@ -263,9 +263,9 @@ pub async fn clear_volumes(engine: &Engine, repository: &Repository) -> Result<V
 }
 
 /// Of local changes after a build that was killed nobody knows whether they are the build's or somebody's
-/// later work: only people can tell.
-pub fn after_cut_build(store: &Store, failure: Failure) -> Failure {
-    match store.cut_build() {
+/// later work: only people can tell. `cut_build` is the deployment whose build that was.
+pub fn after_cut_build(cut_build: Option<String>, failure: Failure) -> Failure {
+    match cut_build {
         Some(id) if failure.code == Code::CheckoutDirty => failure.hint(format!(
             "the build of {id} was killed, and may have left them: `--force` puts them back and keeps \
              what they were; `git stash` keeps them for later"

@@ -83,15 +83,8 @@ async fn opened(plan: &Plan) -> Result<Check> {
             .hint("`git status` in the checkout shows whether the disk is that slow");
         return Ok(silent("checkout", &failure, None));
     };
-    if let Err(failure) = looked.map_err(anyhow::Error::from)? {
-        return Err(match cut_build {
-            Some(id) if failure.code == Code::CheckoutDirty => failure.hint(format!(
-                "the build of {id} was killed, and may have left them: `git diff` shows what they are, \
-                 and `--force` puts them back"
-            )),
-            _ => failure,
-        });
-    }
+    let looked = looked.map_err(anyhow::Error::from)?;
+    looked.map_err(|failure| upkeep::after_cut_build(cut_build, failure))?;
     let head = git.head();
     let at = head.as_ref().map_or("no commit", |commit| commit.short());
     let branch = git
