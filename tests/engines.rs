@@ -65,6 +65,16 @@ impl Remote {
     }
 }
 
+/// What [`program::crash`] says at its end is part of the failure.
+fn says_why(crashed: &Run) {
+    let mut detail = crashed.problem().detail.iter();
+    assert!(
+        detail.any(|line| line == "fatal: no database"),
+        "{}",
+        crashed.story()
+    );
+}
+
 /// Docker's configuration with a context, which is the current one.
 fn context(host: &Host, name: &str, address: &str) -> PathBuf {
     let folder = host.path("docker");
@@ -167,13 +177,7 @@ fn through_tls_and_a_context() {
             .iter()
             .all(|line| !line.contains("uploading"))
     );
-    assert!(
-        crashed
-            .problem()
-            .detail
-            .iter()
-            .any(|line| line == "fatal: no database")
-    );
+    says_why(&crashed);
     assert_eq!(crashed.container(), second.container());
     assert_eq!(remote.answer(), "two");
     assert_eq!(remote.volumes(), [first.container(), second.container()]);
@@ -466,13 +470,7 @@ fn podman() {
     assert_eq!(podman.volumes(), 1);
     origin.commit(&program::crash(), "Crash");
     let crashed = deploy(&[]).failed(6, "crashed", NEXT);
-    assert!(
-        crashed
-            .problem()
-            .detail
-            .iter()
-            .any(|line| line == "fatal: no database")
-    );
+    says_why(&crashed);
     assert_eq!(answer(), "two");
 
     back("rollback").deployed(BACK);

@@ -6,20 +6,9 @@ use std::net::SocketAddr;
 use crate::support::images::Images;
 use crate::support::program::server;
 use crate::support::{
-    Event, FIRST, Host, Kind, NEXT, Origin, Phase, Run, Terminal, eventually, free_port, get,
+    Event, FIRST, HOOKED, Host, Kind, NEXT, Origin, Phase, Run, Terminal, eventually, free_port,
+    get,
 };
-
-const ALL: &[&str] = &[
-    "git fetch",
-    "git checkout",
-    "git pull",
-    "before build",
-    "go build",
-    "before start",
-    "start container",
-    "health check",
-    "after deploy",
-];
 
 /// The lines of a stage's tool, with the streams that they came on.
 fn output<'a>(run: &'a Run, stage: &str) -> Vec<(&'a str, &'a str)> {
@@ -74,7 +63,7 @@ fn each_in_its_place() {
         .env("SDP_GIT_TOKEN", "hunter2hunter2")
         .env("OWN", "mine")
         .run()
-        .deployed(ALL);
+        .deployed(HOOKED);
 
     let plans = planned.exited(0);
     let named = plans.events.iter().filter(|event| event.kind == Kind::Plan);
@@ -193,19 +182,19 @@ fn a_failure_stops_the_deployment() {
         "--before-build",
         "echo garbage > main.go; echo no generator >&2; exit 3",
     ];
-    let run = deploy(&build).failed(5, "hook_failed", &ALL[..4]);
+    let run = deploy(&build).failed(5, "hook_failed", &HOOKED[..4]);
     let problem = run.problem();
     assert!(problem.message.ends_with("exit code 3"), "{problem:?}");
     assert_eq!(problem.detail, ["no generator"]);
     serves(&run);
 
     let killed = ["--before-build", "kill -9 $$"];
-    let run = deploy(&killed).failed(5, "hook_failed", &ALL[..4]);
+    let run = deploy(&killed).failed(5, "hook_failed", &HOOKED[..4]);
     assert_eq!(run.problem().message, "`kill -9 $$` was killed by signal 9");
 
     // What is built and labelled is what was pulled.
     let moves = ["--before-build", "git checkout --quiet --detach HEAD~1"];
-    let run = deploy(&moves).failed(5, "hook_failed", &ALL[..4]);
+    let run = deploy(&moves).failed(5, "hook_failed", &HOOKED[..4]);
     let problem = run.problem();
     assert!(problem.message.contains("moved HEAD from "), "{problem:?}");
     let hint = problem.hint.as_deref().unwrap();

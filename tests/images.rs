@@ -22,6 +22,17 @@ const ELSEWHERE: &str = match HERE.as_bytes() {
     _ => "arm64",
 };
 
+/// An image that only a registry with a password has, and who removes it from the engine in the end.
+fn in_a_registry(host: &Host) -> (Images, Registry, String) {
+    let images = Images::of(host);
+    let registry = Registry::start(host);
+    let image = format!("{}/{}:1", registry.host(), host.name());
+    images.load(archive(&image, HERE, host.name().as_bytes()));
+    registry.push(&images, &image);
+    images.forget();
+    (images, registry, image)
+}
+
 /// Writes what `docker login` leaves.
 fn log_in(host: &Host, registry: &str, password: &str) {
     let auth = BASE64_STANDARD.encode(format!("{USER}:{password}"));
@@ -60,13 +71,8 @@ fn refused<'a>(run: &'a Run, code: &str) -> &'a str {
 #[test]
 fn registry_with_a_password() {
     let host = Host::new();
-    let images = Images::of(&host);
-    let registry = Registry::start(&host);
+    let (_images, registry, image) = in_a_registry(&host);
     let origin = host.origin(&server("one"));
-    let image = format!("{}/{}:1", registry.host(), host.name());
-    images.load(archive(&image, HERE, host.name().as_bytes()));
-    registry.push(&images, &image);
-    images.forget();
     let deploy = |image: &str| host.deploy(&origin).args(&["--image", image]);
 
     let hint = format!("`docker login {}`", registry.host());
@@ -109,13 +115,8 @@ fn registry_with_a_password() {
 #[test]
 fn credential_helper() {
     let host = Host::new();
-    let images = Images::of(&host);
-    let registry = Registry::start(&host);
+    let (_images, registry, image) = in_a_registry(&host);
     let origin = host.origin(&server("one"));
-    let image = format!("{}/{}:1", registry.host(), host.name());
-    images.load(archive(&image, HERE, host.name().as_bytes()));
-    registry.push(&images, &image);
-    images.forget();
     let config = format!(
         r#"{{"credsStore": "none", "credHelpers": {{"{}": "sdp-test"}}, "auths": {{"{0}": {{}}}}}}"#,
         registry.host()

@@ -12,7 +12,8 @@ use bollard::models::HostConfig;
 use crate::contents::{add_submodule, allowing_paths};
 use crate::support::program::module;
 use crate::support::{
-    Access, BASE, Container, Host, Kind, Run, Sdp, Server, Terminal, free_port, get, listing,
+    Access, BASE, Container, HOOKED, Host, Kind, Run, Sdp, Server, Terminal, free_port, get,
+    listing,
 };
 
 enum Value {
@@ -195,6 +196,13 @@ impl Seen<'_> {
         format!("{:?}", self.container().inspect).contains(part)
     }
 
+    /// Whether a line of a rehearsal is such a one.
+    fn plans(&self, is_such: impl Fn(&str) -> bool) -> bool {
+        let events = self.run.events.iter();
+        let mut plan = events.filter(|event| event.kind == Kind::Plan);
+        plan.any(|event| is_such(&event.line))
+    }
+
     fn failed(&self, code: &str, word: &str) -> bool {
         self.run.problem().code == code && self.run.stdout.contains(word)
     }
@@ -348,19 +356,6 @@ fn container_rows(world: &World) -> Vec<Row> {
     ]
 }
 
-/// A deployment with all of its hooks.
-const STAGES: &[&str] = &[
-    "git fetch",
-    "git checkout",
-    "git pull",
-    "before build",
-    "go build",
-    "before start",
-    "start container",
-    "health check",
-    "after deploy",
-];
-
 const SHOP: &str = r#"package main
 
 import (
@@ -420,7 +415,7 @@ fn settings_of_the_container() {
 
         let run = deploy(&host, way, &rows, &["--json"])
             .run()
-            .deployed(STAGES);
+            .deployed(HOOKED);
 
         let seen = Seen {
             host: &host,
@@ -444,22 +439,10 @@ fn service_rows(_: &World) -> Vec<Row> {
             seen.run.status().outcome.as_deref() == Some("unchanged")
         }),
         switch("no-canary", |seen| {
-            let plan = seen
-                .run
-                .events
-                .iter()
-                .filter(|event| event.kind == Kind::Plan);
-            plan.into_iter()
-                .any(|event| event.line.ends_with(" stops first"))
+            seen.plans(|line| line.ends_with(" stops first"))
         }),
         switch("cgo", |seen| {
-            let plan = seen
-                .run
-                .events
-                .iter()
-                .filter(|event| event.kind == Kind::Plan);
-            plan.into_iter()
-                .any(|event| event.line.contains(", with cgo, "))
+            seen.plans(|line| line.contains(", with cgo, "))
         }),
         word("lock-wait", "300ms", |seen| {
             let waited = seen.run.status().elapsed_ms;

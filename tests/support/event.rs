@@ -37,6 +37,19 @@ pub const NEXT: &[&str] = &[
     "health check",
 ];
 
+/// The same with all hooks.
+pub const HOOKED: &[&str] = &[
+    "git fetch",
+    "git checkout",
+    "git pull",
+    "before build",
+    "go build",
+    "before start",
+    "start container",
+    "health check",
+    "after deploy",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

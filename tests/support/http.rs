@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 /// The body that `GET path` is answered with; an answer other than 200 is an error.
@@ -20,6 +21,16 @@ pub fn get_within(address: SocketAddr, path: &str, patience: Duration) -> io::Re
         Some((head, body)) if head.starts_with("HTTP/1.0 200 ") => Ok(body.to_owned()),
         _ => Err(io::Error::other(format!("not answered: {answer:?}"))),
     }
+}
+
+/// What a `curl` in another network gets from a URL, if it answers with 2xx or 3xx.
+pub fn get_with(mut curl: Command, url: &str) -> Option<String> {
+    let output = curl
+        .args(["--silent", "--fail", "--max-time", "5", url])
+        .output()
+        .expect("run curl");
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(answer)
 }
 
 /// A request as a server reads it.

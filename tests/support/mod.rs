@@ -35,7 +35,7 @@ pub use base::BASE;
 pub use client::{Asked, Client};
 pub use disk::Mount;
 pub use engine::Container;
-pub use event::{Event, FIRST, Kind, NEXT, Phase};
+pub use event::{Event, FIRST, HOOKED, Kind, NEXT, Phase};
 pub use git_daemon::GitDaemon;
 pub use git_http::{Access, Fault as GitFault, GitHttp};
 pub use host::{Host, Server, free_port, listing};

@@ -9,6 +9,7 @@ use bollard::query_parameters::ListVolumesOptions;
 use tempfile::TempDir;
 
 use super::engine::{self, Container};
+use super::http::get_with;
 use super::{BASE, base, eventually};
 
 pub struct Podman {
@@ -105,13 +106,7 @@ impl Podman {
     /// What is answered at a published port.
     pub fn ask(&self, port: u16) -> Option<String> {
         let url = format!("http://127.0.0.1:{port}/");
-        let output = self
-            .inside("curl")
-            .args(["--silent", "--fail", "--max-time", "5", &url])
-            .output()
-            .expect("run curl");
-        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-        output.status.success().then_some(answer)
+        get_with(self.inside("curl"), &url)
     }
 
     fn podman(&self, arguments: &[&str]) -> Command {

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::engine::{self, Container};
+use super::http::get_with;
 use super::{Authority, base, eventually};
 
 pub struct SecondEngine {
@@ -230,13 +231,7 @@ impl SecondEngine {
     /// What is answered at a container's address.
     pub fn ask(&self, container: &Container) -> Option<String> {
         let url = format!("http://{}/", container.reached_at(8080)?);
-        let output = self
-            .inside("curl")
-            .args(["--silent", "--fail", "--max-time", "5", &url])
-            .output()
-            .expect("run curl");
-        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-        output.status.success().then_some(answer)
+        get_with(self.inside("curl"), &url)
     }
 
     fn inside(&self, program: &str) -> Command {
