@@ -188,13 +188,12 @@ async fn rollback_of(
 
 /// A container's variables and the files of `--secret`, as far as they are still there.
 async fn secrets_of(engine: &Engine, id: &str) -> Result<Vec<(String, String)>> {
-    let mut secrets = engine.variables(id).await?;
-    let files = engine.files_below(id, plan::SECRETS).await?.into_iter();
-    secrets.extend(files.filter_map(|(name, file)| {
+    let given = engine.given(id, plan::SECRETS).await?;
+    let contents = given.files.into_iter().filter_map(|(name, file)| {
         let content = Secret::content(&name, &file)?;
         Some((name, content))
-    }));
-    Ok(secrets)
+    });
+    Ok(given.variables.into_iter().chain(contents).collect())
 }
 
 fn redactor(variables: &[(String, String)]) -> Redactor {

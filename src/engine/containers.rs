@@ -87,6 +87,14 @@ pub struct Details {
     pub publish: Vec<Publish>,
 }
 
+/// What a container was given that may be secret, with names.
+#[derive(Debug)]
+pub struct Given {
+    pub variables: Vec<(String, String)>,
+    /// Where the files are.
+    pub files: Vec<(String, String)>,
+}
+
 impl Engine {
     /// sdp's containers, newest first.
     ///
@@ -323,37 +331,30 @@ impl Engine {
         }
     }
 
-    /// The variables that a container was given.
+    /// What a container was given that may be secret: its variables, and the files of the engine's host
+    /// that it sees below `folder`, by their names in there.
     ///
     /// # Errors
     /// Those of any call to the engine.
-    pub async fn variables(&self, id: &str) -> Result<Vec<(String, String)>> {
-        let found = self.found(id).await?;
-        let env = found
-            .and_then(|found| found.config?.env)
-            .unwrap_or_default();
+    pub async fn given(&self, id: &str, folder: &str) -> Result<Given> {
+        let found = self.found(id).await?.unwrap_or_default();
+        let env = found.config.and_then(|config| config.env);
+        let env = env.unwrap_or_default();
         let pairs = env.iter().filter_map(|pair| pair.split_once('='));
         // Every image sets it, and masking it would take paths out of messages.
         let pairs = pairs.filter(|(name, _)| *name != "PATH");
-        Ok(pairs
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect())
-    }
-
-    /// The files of the engine's host that a container sees below a directory of its own, by their
-    /// names in there.
-    ///
-    /// # Errors
-    /// Those of any call to the engine.
-    pub async fn files_below(&self, id: &str, folder: &str) -> Result<Vec<(String, String)>> {
-        let found = self.found(id).await?;
-        let mounts = found.and_then(|found| found.mounts).unwrap_or_default();
-        let files = mounts.into_iter().filter_map(|mount| {
+        let mounts = found.mounts.unwrap_or_default().into_iter();
+        let files = mounts.filter_map(|mount| {
             let target = mount.destination?;
             let name = target.strip_prefix(folder)?.trim_start_matches('/');
             Some((name.to_owned(), mount.source?))
         });
-        Ok(files.collect())
+        Ok(Given {
+            variables: pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            files: files.collect(),
+        })
     }
 
     async fn found(&self, id: &str) -> Result<Option<ContainerInspectResponse>> {
