@@ -11,6 +11,7 @@ mod request;
 #[cfg(test)]
 mod schema;
 mod tree;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
