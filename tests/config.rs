@@ -194,6 +194,12 @@ fn other_commands_take_what_they_have_flags_for() {
             "{arguments:?}: {reached}"
         );
     }
+    for command in ["status", "doctor"] {
+        let all = host.sdp(&[command, "--json", "--environment", "staging"]);
+        let all = all.run().exited(2);
+        let message = &all.problem().message;
+        assert!(message.contains("--environment is about"), "{message}");
+    }
     // It says nothing of everything.
     let all = host.sdp(&["status", "--json"]).env("DOCKER_HOST", "");
     let all = all.env("SDP_ENVIRONMENT", "staging").run().exited(3);

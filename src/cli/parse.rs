@@ -88,14 +88,19 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
         rank(container, given, of_command);
     }
     let kind = ErrorKind::MissingRequiredArgument;
-    if let Command::Doctor(doctor) = &cli.command
-        && doctor.repo.is_none()
-        && let Some(flag) = doctor::of_a_repository(of_command)
-    {
+    let is_flag = |id: &str| of_command.value_source(id) == Some(ValueSource::CommandLine);
+    let environment = is_flag("environment").then(|| "environment".to_owned());
+    let stray = match &cli.command {
+        Command::Doctor(flags) if flags.repo.is_none() => {
+            environment.or_else(|| doctor::of_a_repository(of_command))
+        }
+        Command::Status(flags) if flags.repo.is_none() => environment,
+        _ => None,
+    };
+    if let Some(flag) = stray {
         let message = format!("--{flag} is about a repository, and none is named");
         return Err(command.error(kind, message));
     }
-    let is_flag = |id: &str| of_command.value_source(id) == Some(ValueSource::CommandLine);
     if let Command::Deploy(deploy) = &cli.command
         && !deploy.follow
         && let Some(id) = ["redact_logs", "raw"].into_iter().find(|id| is_flag(id))
