@@ -291,6 +291,7 @@ impl Config {
             key: name.to_owned(),
             value: shown(id, text),
             origin,
+            "git_token_file" => source.git_token_file.is_some(),
             place,
         };
         let told = |word: &entries::Word| {

@@ -84,6 +84,7 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
     };
     if let Some((source, container, build)) = cli.command.said_mut() {
         keep_one_revision(source, of_command);
+        keep_one_token(source, of_command, given);
         merge(container, build, given);
         rank(container, given, of_command);
     }
@@ -199,6 +200,16 @@ fn keep_one_revision(source: &mut Source, matches: &ArgMatches) {
     source.branch = source.branch.take().filter(|_| counts("branch"));
     source.tag = source.tag.take().filter(|_| counts("tag"));
     source.commit = source.commit.take().filter(|_| counts("commit"));
+}
+
+/// A token in a variable counts more than a file that sdp.toml names.
+fn keep_one_token(source: &mut Source, matches: &ArgMatches, given: &[Given]) {
+    let said = given.iter().find(|given| given.id == "git_token_file");
+    let is_of_file = matches.value_source("git_token_file") == Some(ValueSource::DefaultValue)
+        && said.is_some_and(|said| !said.beats_variable);
+    if is_of_file && std::env::var_os("SDP_GIT_TOKEN").is_some_and(|token| !token.is_empty()) {
+        source.git_token_file = None;
+    }
 }
 
 fn merge(container: &mut Container, build: &mut Build, given: &[Given]) {
