@@ -14,7 +14,7 @@ mod tree;
 mod trust;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -27,7 +27,7 @@ use crate::cli::{self, Cli, Command, Given, Layer, Login};
 use crate::event::{Emitter, Setting};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Plan, Repository, Warning, checked_name, resolved};
+use crate::plan::{Contents, Plan, Repository, Warning, checked_name, resolved};
 use crate::redact;
 
 /// A command line and what belongs to it.
@@ -37,6 +37,9 @@ pub struct Config {
     entries: Vec<Entry>,
     place: Option<cli::Place>,
     login: Option<Login>,
+    /// Where sdp.toml is.
+    folder: Option<PathBuf>,
+    contents: Contents,
     /// What should be known before the command begins.
     pub warnings: Vec<Warning>,
     /// What may be secret of a request, with names, as soon as there is any.
@@ -52,6 +55,8 @@ impl Config {
             entries: Vec::new(),
             place: None,
             login: None,
+            folder: None,
+            contents: Contents::default(),
             warnings: Vec::new(),
             secrets: Vec::new(),
             id: None,
@@ -95,6 +100,7 @@ impl Config {
         match (&file, &repo, &environment) {
             (Some(file), repo, environment) => {
                 let repo = repo.as_deref().unwrap_or_default();
+        self.folder = file.as_ref().and_then(File::folder).map(Path::to_owned);
                 (self.entries, self.place) = file.select(repo, environment.as_deref())?;
             }
             (None, _, Some(environment)) => {
@@ -191,25 +197,56 @@ impl Config {
         }
     }
 
-    /// The plan of a deployment.
+    /// Reads the files that a deployment is told of: see [`Contents::read`].
+    ///
+    /// # Errors
+    /// The interruption.
+    pub async fn read(&mut self, deploy: &cli::Deploy, interrupt: &Interrupt) -> Result<()> {
+        self.contents.read(deploy, interrupt).await
+    }
+
+    /// Runs the command of `--env-command`, if there is one; that of sdp.toml where the file is, as its
+    /// paths are relative to that, too.
+    ///
+    /// # Errors
+    /// Those of [`Contents::ask`].
+    pub async fn ask(&mut self, deploy: &cli::Deploy, interrupt: &Interrupt) -> Result<()> {
+        let container = &deploy.container;
+        let Some(command) = &container.env_command else {
+            return Ok(());
+        };
+        let is_of_file = container.layers.env_command < Layer::Variable;
+        let folder = self.folder.as_deref().filter(|_| is_of_file);
+        self.contents.ask(command, folder, interrupt).await
+    }
+
+    /// What no event may show, as far as it is known: an error may quote any word of a deployment of
+    /// which no plan can be made, and of a request.
+    pub fn secrets_in(&self, deploy: Option<&cli::Deploy>) -> Vec<(String, String)> {
+        let of_deploy = deploy.map(|deploy| Plan::secrets_in(deploy, &self.contents));
+        let of_request = self.secrets.iter().cloned();
+        of_deploy.into_iter().flatten().chain(of_request).collect()
+    }
+
+    /// The plan of a deployment, whose files have been read.
     ///
     /// # Errors
     /// Those of [`Plan::new`], with the place of what is to blame for them.
     pub fn plan(&mut self, deploy: &cli::Deploy) -> Result<Plan> {
-        let mut plan = Plan::new(deploy).map_err(|failure| self.blame(failure, deploy))?;
+        let mut plan = Plan::new(deploy, &self.contents).map_err(|failure| self.blame(failure))?;
         plan.warnings.splice(0..0, self.warnings.drain(..));
         Ok(plan)
     }
 
     /// Puts the place before a failure's message: that of the word without which there is no failure,
     /// or at least another one.
-    fn blame(&self, failure: Failure, deploy: &cli::Deploy) -> Failure {
+    fn blame(&self, failure: Failure) -> Failure {
         let mut suspect = None;
         for (at, entry) in self.entries.iter().enumerate() {
             // Without a repository there is always another failure.
             let words = entry.words.iter().filter(|_| entry.id != "repo");
             for (number, word) in words.enumerate() {
-                match self.plan_without(at, number, deploy) {
+                match self.plan_without(at, number) {
                     Some(Ok(_)) => return told_at(failure, entry, word),
                     Some(Err(other)) if other.message != failure.message => {
                         suspect.get_or_insert((entry, word));
@@ -224,19 +261,12 @@ impl Config {
         }
     }
 
-    fn plan_without(
-        &self,
-        entry: usize,
-        word: usize,
-        deploy: &cli::Deploy,
-    ) -> Option<Result<Plan>> {
+    fn plan_without(&self, entry: usize, word: usize) -> Option<Result<Plan>> {
         let mut entries = self.entries.clone();
         entries[entry].words.remove(word);
         let (cli, _) = self.parse(&entries).ok()?;
-        let mut other = cli.command.into_deploy()?;
-        let commanded = &deploy.container.commanded;
-        other.container.commanded.clone_from(commanded);
-        Some(Plan::new(&other))
+        let other = cli.command.into_deploy()?;
+        Some(Plan::new(&other, &self.contents))
     }
 
     /// The flags of a deployment with their values and where these come from; secrets are left out.

@@ -314,7 +314,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[repos.shop]\nsecret = [\"A=.\"]\n",
         "2:11: ",
-        "a file of up to",
+        "a regular file",
     ),
 ];
 
@@ -510,6 +510,18 @@ fn a_file_that_others_can_change_is_refused() {
             .unwrap()
             .contains(&format!("chmod 600 {file}"))
     );
+    for arguments in [
+        &["rollback", "shop"][..],
+        &["start", "shop"],
+        &["logs", "shop"],
+    ] {
+        let sdp = host.sdp(arguments).args(&["--json"]);
+        let failed = sdp
+            .env("DOCKER_HOST", "unix:///nowhere.sock")
+            .run()
+            .exited(3);
+        assert!(warned(&failed), "{arguments:?}: {}", failed.story());
+    }
     let changeable = with_mode(0o606).exited(2);
     assert!(
         changeable.problem().message.contains("other users"),

@@ -141,7 +141,7 @@ fn a_request_is_not_waited_for_at_a_terminal_nor_after_ctrl_c() {
 }
 
 /// Whether a process has a handler for SIGINT: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
-fn catches_interrupts(id: i32) -> bool {
+pub fn catches_interrupts(id: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

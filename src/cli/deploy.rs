@@ -189,10 +189,6 @@ pub struct Container {
     #[arg(long, env = "SDP_ENV_COMMAND", value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub env_command: Option<String>,
 
-    /// What it has printed.
-    #[arg(skip)]
-    pub commanded: Vec<(String, String)>,
-
     /// Where its variables come from.
     #[arg(skip)]
     pub layers: Layers,

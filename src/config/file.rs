@@ -1,7 +1,6 @@
 //! `sdp.toml`: where it is, whether it may be trusted, and what it says of whom.
 
 use std::env;
-use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -105,7 +104,8 @@ impl File {
         if let Some(checkout) = checkout_around(&absolute, deployed) {
             return Ok(Err(checkout));
         }
-        let file = fs::File::open(path).map_err(io)?;
+        // A pipe may have no writer, and nobody owns what comes out of it.
+        let file = plan::open_file(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         check_owner(path, &metadata)?;
         let text = std::io::read_to_string(file.take(LARGEST + 1)).map_err(io)?;
@@ -242,7 +242,16 @@ impl File {
         Ok(())
     }
 
-    /// What the file says of REPO, which need not be a name in it, and where that is then.
+    /// Where it is.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File { folder, .. } => Some(folder),
+            Source::Request => None,
+        }
+    }
+
+    /// What the file says of REPO, and where that is then. It need not be a name in the file: a checkout
+    /// is the service that has it.
     ///
     /// # Errors
     /// `usage`, for an environment that there is not.

@@ -9,21 +9,22 @@ use std::path::Path;
 
 use super::arguments::usage;
 use crate::failure::{Code, Failure, Result};
+use super::contents::Contents;
 use crate::shell::quoted;
 
 /// The variables in a file, in its order; of two with the same name the later one counts.
 ///
 /// # Errors
 /// `usage`, with the line; those of the file system.
-pub fn read(file: &Path) -> Result<Vec<(String, String)>> {
-    let text = fs::read_to_string(file).map_err(|error| {
+pub fn read(file: &Path, contents: &Contents) -> Result<Vec<(String, String)>> {
+    let text = contents.text(file).map_err(|error| {
         let what = format_args!("read `{}`", file.display());
         Failure::io(Code::Usage, what, error).hint(format!(
             "`ls -l {}`; --env-file names a file of NAME=VALUE lines",
             quoted(file)
         ))
     })?;
-    parse(&text, &format!("`{}`", file.display()))
+    parse(text, &format!("`{}`", file.display()))
 }
 
 /// The same for text that comes from `source`.

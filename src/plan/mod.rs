@@ -1,6 +1,7 @@
-//! Flags and variables become a validated plan. Nothing is touched here; files are only read.
+//! Flags and variables become a validated plan. Nothing is touched here.
 
 mod arguments;
+mod contents;
 mod env_command;
 mod env_file;
 mod limits;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub use arguments::{checked_name, duration, moment};
 use arguments::{delivery, each, health_path, include, inside, label, revision, some_time, usage};
-pub use env_command::from_command;
+pub use contents::{Contents, open_file};
 pub use secrets::{SECRETS, Secret};
 use secrets::{build_variables, credentials, exposed_files, variables};
 
@@ -187,7 +188,9 @@ impl Publish {
 impl Plan {
     /// # Errors
     /// `usage`, where a value cannot be meant.
-    pub fn new(deploy: &cli::Deploy) -> Result<Plan> {
+    /// `contents` are those of the deployment's files.
+    ///
+    pub fn new(deploy: &cli::Deploy, contents: &Contents) -> Result<Plan> {
         let source = &deploy.source;
         let container = &deploy.container;
         let release = &deploy.release;
@@ -219,7 +222,7 @@ impl Plan {
             source: Source {
                 revision: revision(source)?,
                 depth: source.depth,
-                credentials: credentials(source, login)?,
+                credentials: credentials(source, login, contents)?,
                 timeout: some_time("--git-timeout", &source.git_timeout)?,
             },
             force: source.force,
@@ -238,7 +241,7 @@ impl Plan {
             },
             container: Container {
                 image: container.image.clone(),
-                env: variables(container)?,
+                env: variables(container, contents)?,
                 publish: each(&container.publish, Publish::parse)?,
                 limits: Limits::new(&deploy.limits, &volumes)?,
                 volumes,
@@ -250,7 +253,7 @@ impl Plan {
                 mount: container.mount,
                 deliver: delivery(container.deliver, container.mount)?,
                 include: each(&container.include, include)?,
-                secrets: each(&container.secret, Secret::parse)?,
+                secrets: each(&container.secret, |word| Secret::parse(word, contents))?,
             },
             pull: container.pull,
             image_archive: container.image_archive.clone(),
@@ -296,8 +299,8 @@ impl Plan {
 
     /// The secrets among the flags of a deployment of which no plan can be made, as far as they can be
     /// read: an error may quote any word of the command line.
-    pub fn secrets_in(deploy: &cli::Deploy) -> Vec<(String, String)> {
-        secrets::secrets(deploy)
+    pub fn secrets_in(deploy: &cli::Deploy, contents: &Contents) -> Vec<(String, String)> {
+        secrets::secrets(deploy, contents)
     }
 
     /// The secrets that no event may show, with the names of their variables.
