@@ -25,6 +25,7 @@ mod go_programs;
 mod hooks;
 mod hostile;
 mod images;
+mod inputs;
 mod kill;
 mod killed;
 mod lfs;
