@@ -43,8 +43,8 @@ pub struct Config {
     /// What should be known before the command begins.
     pub warnings: Vec<Warning>,
     /// What may be secret of a request, with names, as soon as there is any.
-    pub secrets: Vec<(String, String)>,
-    /// A request's.
+    secrets: Vec<(String, String)>,
+    /// The deployment's that is asked for, if it can be one.
     pub id: Option<String>,
 }
 
@@ -78,6 +78,9 @@ impl Config {
             let is_there = of_command.ids().any(|known| known == id);
             is_there && of_command.value_source(id) == Some(ValueSource::CommandLine)
         };
+        if let Command::Deploy(flags) = &cli.command {
+            self.identify(flags.release.id.as_deref());
+        }
         let mut request = self.request(&cli, is_flag("id"), interrupt).await?;
         if is_flag("repo") {
             request.repository = None;
@@ -148,10 +151,16 @@ impl Config {
         let read = async { read.await.map_err(anyhow::Error::from)? };
         let members = interrupt.or(read).await?;
         self.secrets = request::secrets(&members);
-        let id = request::id(&members).filter(|_| !has_id);
-        let id = id.or(flags.release.id.as_deref()).map(str::to_owned);
-        self.id = id.filter(|id| checked_name("--id", id).is_ok());
+        if let (Command::Deploy(_), false, Some(id)) = (&cli.command, has_id, request::id(&members))
+        {
+            self.identify(Some(id));
+        }
         request::request(members)
+    }
+
+    fn identify(&mut self, id: Option<&str>) {
+        let id = id.filter(|id| checked_name("--id", id).is_ok());
+        self.id = id.map(str::to_owned);
     }
 
     /// The command line with these entries.
