@@ -60,6 +60,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   sdp config shop                       what sdp.toml says of shop, and the rest
+  sdp config .                          the same, if this is shop's checkout
   sdp config shop --environment staging
   sdp config shop --json | jq -r 'select(.key == \"image\") | .value'")]
     Config(Box<Deploy>),

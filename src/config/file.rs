@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::entries::{self, Entry, Origin, Source, Word, lay};
-use super::trust::{any_checkout_around, check_owner, checkout_around, pushed};
 use super::tree::{self, Member, Place, Value};
+use super::trust::{any_checkout_around, check_owner, checkout_around, pushed};
 use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
-use crate::plan::{self, Warning};
+use crate::plan::{self, Repository, Warning};
 use crate::redact;
 use crate::shell::quoted;
 
@@ -261,6 +261,10 @@ impl File {
         environment: Option<&str>,
     ) -> Result<(Vec<Entry>, Option<cli::Place>)> {
         let mut entries = self.defaults.clone();
+        let service = self.service_at(repo);
+        let repo = service.map_or(repo, |service| service.repository.as_str());
+        let environment =
+            environment.or(service.and_then(|service| service.environment.as_deref()));
         let is_repo = |service: &&Service| service.repository == repo;
         let find = |environment: Option<&str>| {
             let mut services = self.services.iter().filter(is_repo);
@@ -317,6 +321,23 @@ impl File {
             }
         }
         Ok((entries, Some(target)))
+    }
+
+    /// The service whose checkout a word is that is no name in the file.
+    fn service_at(&self, word: &str) -> Option<&Service> {
+        if plan::is_url(word) || self.services.iter().any(|known| known.repository == word) {
+            return None;
+        }
+        let word = cli::Repo {
+            word: word.to_owned(),
+            place: None,
+        };
+        let checkout = Repository::resolve(&word).ok()?.path;
+        let is_there = |service: &&Service| {
+            let target = self.target(service);
+            target.is_ok_and(|target| target.path == checkout)
+        };
+        self.services.iter().find(is_there)
     }
 
     /// What follows from a table without standing there.

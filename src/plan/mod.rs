@@ -387,7 +387,7 @@ impl Repository {
         }
         let repo_is_url = place.is_none() && is_url(repo);
         let by_path = match place {
-            Some(place) => path.is_some() || place.is_fixed,
+            Some(place) => path.is_some() || place.is_fixed || is_path(repo),
             None => path.is_some() || is_path(repo),
         };
         let by_path = by_path && !repo_is_url;
