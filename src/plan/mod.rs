@@ -394,6 +394,12 @@ impl Repository {
         let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
         let path = match path.or(place.map(|place| place.path.as_path())) {
             Some(path) => path.to_owned(),
+        if let Some(path) = path
+            && !repo_is_url
+        {
+            refuse_two_checkouts(repo, place, path)?;
+        }
+        let is_named = path.is_some() && !is_path(repo);
             None if repo_is_url => home()?.join(name_of(repo)?),
             None if is_path(repo) => PathBuf::from(repo),
             None => below_root(repo),
@@ -407,7 +413,7 @@ impl Repository {
         })?;
         let name = if let Some(place) = place {
             place.name.clone()
-        } else if repo_is_url {
+        } else if repo_is_url || is_named {
             name_of(repo)?
         } else {
             name_of(&path.to_string_lossy())?
@@ -432,6 +438,20 @@ impl Repository {
 /// The time and four random digits: sorts by time, and two at once do not meet.
 pub fn fresh_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
+/// Of a path and another one neither could be meant alone; that of an environment is beside its
+/// repository's.
+fn refuse_two_checkouts(repo: &str, place: Option<&cli::Place>, path: &Path) -> Result<()> {
+    let known = resolved(path).ok();
+    let is_of_service = place.is_some_and(|place| known.as_ref() == Some(&place.path));
+    if !is_path(repo) || is_of_service || resolved(Path::new(repo)).ok() == known {
+        return Ok(());
+    }
+    Err(usage(
+        format!("`{repo}` and `--path {}` are two checkouts", path.display()),
+        "give one of them; before `--path`, a name is what the service is called (SDP_PATH counts, too)",
+    ))
+}
+
     let random = RandomState::new().hash_one(0) & 0xffff;
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
     format!("{now}-{random:04x}")
