@@ -43,6 +43,7 @@ mod remotes;
 mod requests;
 mod rollback;
 mod secrets;
+mod services;
 mod settings;
 mod stream;
 mod support;

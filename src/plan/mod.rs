@@ -74,6 +74,8 @@ pub struct Repository {
     pub url: Option<String>,
     /// It was named by a path, which means this checkout and no other of the same name.
     pub by_path: bool,
+    /// sdp.toml has its name.
+    pub is_configured: bool,
 }
 
 /// What to get of the repository, and how.
@@ -186,10 +188,10 @@ impl Publish {
 }
 
 impl Plan {
-    /// # Errors
-    /// `usage`, where a value cannot be meant.
     /// `contents` are those of the deployment's files.
     ///
+    /// # Errors
+    /// `usage`, where a value cannot be meant.
     pub fn new(deploy: &cli::Deploy, contents: &Contents) -> Result<Plan> {
         let source = &deploy.source;
         let container = &deploy.container;
@@ -392,14 +394,14 @@ impl Repository {
         };
         let by_path = by_path && !repo_is_url;
         let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
-        let path = match path.or(place.map(|place| place.path.as_path())) {
-            Some(path) => path.to_owned(),
         if let Some(path) = path
             && !repo_is_url
         {
             refuse_two_checkouts(repo, place, path)?;
         }
         let is_named = path.is_some() && !is_path(repo);
+        let path = match path.or(place.map(|place| place.path.as_path())) {
+            Some(path) => path.to_owned(),
             None if repo_is_url => home()?.join(name_of(repo)?),
             None if is_path(repo) => PathBuf::from(repo),
             None => below_root(repo),
@@ -430,14 +432,12 @@ impl Repository {
             path,
             url,
             by_path,
+            is_configured: place.is_some(),
         };
         Ok((repository, login))
     }
 }
 
-/// The time and four random digits: sorts by time, and two at once do not meet.
-pub fn fresh_id() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
 /// Of a path and another one neither could be meant alone; that of an environment is beside its
 /// repository's.
 fn refuse_two_checkouts(repo: &str, place: Option<&cli::Place>, path: &Path) -> Result<()> {
@@ -452,6 +452,9 @@ fn refuse_two_checkouts(repo: &str, place: Option<&cli::Place>, path: &Path) -> 
     ))
 }
 
+/// The time and four random digits: sorts by time, and two at once do not meet.
+pub fn fresh_id() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one(0) & 0xffff;
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
     format!("{now}-{random:04x}")
