@@ -100,10 +100,10 @@ impl Config {
 
         let deployed = deployed(&cli, repo.as_deref(), &request.entries);
         let file = File::find(cli.global.config.as_deref(), &deployed, &mut self.warnings)?;
+        self.folder = file.as_ref().and_then(File::folder).map(Path::to_owned);
         match (&file, &repo, &environment) {
             (Some(file), repo, environment) => {
                 let repo = repo.as_deref().unwrap_or_default();
-        self.folder = file.as_ref().and_then(File::folder).map(Path::to_owned);
                 (self.entries, self.place) = file.select(repo, environment.as_deref())?;
             }
             (None, _, Some(environment)) => {
@@ -291,6 +291,7 @@ impl Config {
             "branch" => source.branch.is_some(),
             "tag" => source.tag.is_some(),
             "commit" => source.commit.is_some(),
+            "git_token_file" => source.git_token_file.is_some(),
             id => id != "dry_run",
         };
         let of_command = matches
@@ -328,9 +329,8 @@ impl Config {
         let given = entry.map_or(&[][..], |entry| &entry.words);
         let setting = |text: &str, origin: &'static str, place: Option<String>| Setting {
             key: name.to_owned(),
-            value: shown(id, text),
+            value: text.to_owned(),
             origin,
-            "git_token_file" => source.git_token_file.is_some(),
             place,
         };
         let told = |word: &entries::Word| {
@@ -341,7 +341,7 @@ impl Config {
         let raw: Vec<String> = raw
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        match matches.value_source(id) {
+        let mut settings: Vec<Setting> = match matches.value_source(id) {
             Some(ValueSource::CommandLine) => {
                 let is_other = |word: &&entries::Word| {
                     let same = |raw: &String| cli::name_in(raw) == cli::name_in(&word.text);
@@ -365,7 +365,15 @@ impl Config {
                 .map(|word| setting(word, "default", None))
                 .collect(),
             None => Vec::new(),
+        };
+        let values: Vec<String> = settings
+            .iter()
+            .map(|setting| setting.value.clone())
+            .collect();
+        for (setting, value) in settings.iter_mut().zip(shown(id, values)) {
+            setting.value = value;
         }
+        settings
     }
 }
 
@@ -436,14 +444,23 @@ fn told_at(failure: Failure, entry: &Entry, word: &entries::Word) -> Failure {
     }
 }
 
-/// A value without what may be secret in it.
-fn shown(id: &str, text: &str) -> String {
+/// Values without what may be secret in them.
+fn shown(id: &str, mut values: Vec<String>) -> Vec<String> {
     match id {
-        "env" | "variables" => match text.split_once('=') {
-            Some((name, _)) => format!("{name}=***"),
-            None => text.to_owned(),
-        },
-        "url" | "host" => redact::url(text),
-        _ => text.to_owned(),
+        "env" | "variables" => {
+            for value in &mut values {
+                if let Some((name, _)) = value.split_once('=') {
+                    *value = format!("{name}=***");
+                }
+            }
+        }
+        "url" | "host" => values
+            .iter_mut()
+            .for_each(|value| *value = redact::url(value)),
+        // The name of a secret, and of the file that it is in.
+        "secret" => {}
+        "args" | "label" | "log_opt" => redact::mask_named_in(&mut values),
+        _ => values.iter_mut().for_each(redact::mask_named),
     }
+    values
 }

@@ -234,6 +234,7 @@ fn docker_run(plan: &Plan, engine: &Engine, image: &str, platform: &Platform) ->
     let program = format!("/src/{}", release::program(&plan.repository.name));
     words.extend(["--entrypoint".to_owned(), program, image.to_owned()]);
     words.extend(container.args.iter().cloned());
+    redact::mask_named_in(&mut words);
     let redactor = Redactor::new(plan.secrets());
     for word in &mut words {
         redactor.scrub(word);
