@@ -57,6 +57,10 @@ fn a_checkout_is_the_service_that_has_it() {
     is(&["https://git.example.com/checkout.git"], "checkout", None);
     let request = host.at_home("request.json", r#"{"path": "checkout"}"#);
     is(&["--request", &request], "shop", Some("shop"));
+    // It is relative to where sdp is started.
+    let sdp = host.sdp(&["config", "--json", "--config", &file, "--request", &request]);
+    let run = sdp.within(&host.path("home")).run().exited(0);
+    assert_eq!(value(&run, "repository").unwrap(), "checkout");
 
     // The other commands know it, too.
     let origin = host.origin(&server("one"));
