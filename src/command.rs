@@ -268,7 +268,7 @@ async fn doctor(
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
-    let go = flags.build.go.clone();
+    let go = flags.settings.build.go.clone();
     let flags = flags.into_deploy();
     let planned = async {
         let Some(flags) = &flags else { return Ok(None) };
@@ -291,7 +291,7 @@ async fn doctor(
         plan: plan.as_ref(),
         build: &build,
         host,
-        has_env_command: flags.is_some_and(|flags| flags.container.env_command.is_some()),
+        has_env_command: flags.is_some_and(|flags| flags.settings.container.env_command.is_some()),
     };
     let session = Session::new(Some(""), options, redactor);
     config.tell(&session.emitter);

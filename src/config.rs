@@ -79,7 +79,7 @@ impl Config {
             is_there && of_command.value_source(id) == Some(ValueSource::CommandLine)
         };
         if let Command::Deploy(flags) = &cli.command {
-            self.identify(flags.release.id.as_deref());
+            self.identify(flags.settings.release.id.as_deref());
         }
         let mut request = self.request(&cli, is_flag("id"), interrupt).await?;
         if is_flag("repo") {
@@ -98,7 +98,9 @@ impl Config {
         // A variable may tell of one where everything is asked about.
         let environment = environment.filter(|_| repo.is_some());
 
-        let deployed = deployed(&cli, repo.as_deref(), &request.entries);
+        let settings = cli.command.settings_mut();
+        let path = settings.and_then(|settings| settings.source.path.clone());
+        let deployed = deployed(path, repo.as_deref(), &request.entries);
         let file = File::find(cli.global.config.as_deref(), &deployed, &mut self.warnings)?;
         self.folder = file.as_ref().and_then(File::folder).map(Path::to_owned);
         match (&file, &repo, &environment) {
@@ -194,7 +196,7 @@ impl Config {
             repo.place.clone_from(&self.place);
         }
         if let Command::Deploy(deploy) | Command::Config(deploy) = &mut cli.command {
-            deploy.source.login.clone_from(&self.login);
+            deploy.settings.source.login.clone_from(&self.login);
         }
         Ok((cli, matches))
     }
@@ -220,7 +222,7 @@ impl Config {
     /// # Errors
     /// Those of [`Contents::ask`].
     pub async fn ask(&mut self, deploy: &cli::Deploy, interrupt: &Interrupt) -> Result<()> {
-        let container = &deploy.container;
+        let container = &deploy.settings.container;
         let Some(command) = &container.env_command else {
             return Ok(());
         };
@@ -286,7 +288,7 @@ impl Config {
         let plan = self.plan(deploy)?;
         self.warnings = plan.warnings;
         let (_, matches) = self.parse(&self.entries)?;
-        let source = &deploy.source;
+        let source = &deploy.settings.source;
         let counts = |id: &str| match id {
             "branch" => source.branch.is_some(),
             "tag" => source.tag.is_some(),
@@ -400,7 +402,7 @@ impl Origin {
 }
 
 /// The checkouts that the command is about as far as no file has told of others.
-fn deployed(cli: &Cli, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
+fn deployed(path: Option<PathBuf>, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
     let repo = repo.map(|word| cli::Repo {
         word: word.to_owned(),
         place: None,
@@ -409,11 +411,7 @@ fn deployed(cli: &Cli, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
     let of_request = request.iter().filter(|entry| entry.key == "path");
     let of_request = of_request.flat_map(|entry| &entry.words);
     let mut paths: Vec<PathBuf> = of_request.map(|word| word.text.clone().into()).collect();
-    paths.extend(match &cli.command {
-        Command::Deploy(flags) | Command::Config(flags) => flags.source.path.clone(),
-        Command::Doctor(flags) => flags.source.path.clone(),
-        _ => None,
-    });
+    paths.extend(path);
     let paths = paths.iter().filter_map(|path| resolved(path).ok());
     paths.chain(repo).collect()
 }

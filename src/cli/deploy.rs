@@ -41,17 +41,7 @@ pub struct Deploy {
     pub args: Vec<String>,
 
     #[command(flatten)]
-    pub source: Source,
-    #[command(flatten)]
-    pub build: Build,
-    #[command(flatten)]
-    pub container: Container,
-    #[command(flatten)]
-    pub limits: Limits,
-    #[command(flatten)]
-    pub release: Release,
-    #[command(flatten)]
-    pub hooks: Hooks,
+    pub settings: Settings,
 
     /// Follow the program's output after the deployment, until Ctrl-C
     #[arg(short, long, help_heading = "Output", conflicts_with = "dry_run")]
@@ -64,6 +54,23 @@ pub struct Deploy {
     /// Let the program's output steer the terminal: colours, but anything else, too
     #[arg(long, help_heading = "Output")]
     pub raw: bool,
+}
+
+/// What a deployment is like, and what can be asked about one.
+#[derive(Debug, Args)]
+pub struct Settings {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub build: Build,
+    #[command(flatten)]
+    pub container: Container,
+    #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
+    pub release: Release,
+    #[command(flatten)]
+    pub hooks: Hooks,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, CommandFactory as _, FromArgMatches as _};
 
-use super::deploy::{Build, Container, Layers, Source};
+use super::deploy::{Build, Container, Layers, Settings, Source};
 use super::{Cli, Command, doctor};
 
 /// What somebody else than the command line says of a flag, or of the argument `repo`.
@@ -82,7 +82,13 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
     let Some((name, of_command)) = matches.subcommand() else {
         return Ok((cli, matches));
     };
-    if let Some((source, container, build)) = cli.command.said_mut() {
+    if let Some(settings) = cli.command.settings_mut() {
+        let Settings {
+            source,
+            container,
+            build,
+            ..
+        } = settings;
         keep_one_revision(source, of_command);
         keep_one_token(source, of_command, given);
         merge(container, build, given);
@@ -279,7 +285,7 @@ mod tests {
         ];
         let words = ["sdp", "deploy", "shop", "-e", "B=2", "--env-command", "c"];
         let (cli, _) = parse(&words.map(OsString::from), &given).unwrap();
-        let container = cli.command.into_deploy().unwrap().container;
+        let container = cli.command.into_deploy().unwrap().settings.container;
         assert_eq!(container.env, ["A=1", "B=2"]);
         assert_eq!(container.layers.env, [Layer::Repository, Layer::Flag]);
         assert_eq!(container.layers.env_file, Layer::Environment);

@@ -31,11 +31,10 @@ impl Contents {
     /// # Errors
     /// The interruption: a pipe may have no end.
     pub async fn read(&mut self, deploy: &cli::Deploy, interrupt: &Interrupt) -> Result<()> {
-        let container = &deploy.container;
-        let pipes = container
-            .env_file
-            .iter()
-            .chain(&deploy.source.git_token_file);
+        let cli::Settings {
+            source, container, ..
+        } = &deploy.settings;
+        let pipes = container.env_file.iter().chain(&source.git_token_file);
         let pipes = pipes.map(|file| (file.clone(), true));
         // The engine mounts them.
         let mounted = container

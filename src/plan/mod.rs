@@ -193,9 +193,14 @@ impl Plan {
     /// # Errors
     /// `usage`, where a value cannot be meant.
     pub fn new(deploy: &cli::Deploy, contents: &Contents) -> Result<Plan> {
-        let source = &deploy.source;
-        let container = &deploy.container;
-        let release = &deploy.release;
+        let cli::Settings {
+            source,
+            build,
+            container,
+            limits,
+            release,
+            hooks,
+        } = &deploy.settings;
         let Some(repo) = &deploy.repo else {
             return Err(usage(
                 "the request names no repository",
@@ -205,7 +210,7 @@ impl Plan {
         let (repository, login) =
             Repository::with_login(repo, source.path.as_deref(), source.url.as_deref())?;
         check_image(&container.image, container.image_archive.is_some())?;
-        if let Some(command) = &deploy.hooks.before_start
+        if let Some(command) = &hooks.before_start
             && container.image == BUILTIN
             && container.volume.is_empty()
         {
@@ -230,22 +235,22 @@ impl Plan {
             force: source.force,
             submodules: source.submodules,
             build: Build {
-                package: deploy.build.package.clone(),
+                package: build.package.clone(),
                 workdir: inside(
                     "--workdir",
-                    deploy.build.workdir.as_deref().unwrap_or(Path::new("")),
+                    build.workdir.as_deref().unwrap_or(Path::new("")),
                 )?,
-                tags: deploy.build.tags.clone(),
-                ldflags: deploy.build.ldflags.clone(),
-                cgo: deploy.build.cgo,
-                env: build_variables(&deploy.build.variables)?,
-                go: deploy.build.go.clone(),
+                tags: build.tags.clone(),
+                ldflags: build.ldflags.clone(),
+                cgo: build.cgo,
+                env: build_variables(&build.variables)?,
+                go: build.go.clone(),
             },
             container: Container {
                 image: container.image.clone(),
                 env: variables(container, contents)?,
                 publish: each(&container.publish, Publish::parse)?,
-                limits: Limits::new(&deploy.limits, &volumes)?,
+                limits: Limits::new(limits, &volumes)?,
                 volumes,
                 port: container.port,
                 network: container.network.clone(),
@@ -269,9 +274,9 @@ impl Plan {
                 settle: duration("--settle", &release.settle)?,
             },
             hooks: Hooks {
-                before_build: deploy.hooks.before_build.clone(),
-                before_start: deploy.hooks.before_start.clone(),
-                after_deploy: deploy.hooks.after_deploy.clone(),
+                before_build: hooks.before_build.clone(),
+                before_start: hooks.before_start.clone(),
+                after_deploy: hooks.after_deploy.clone(),
             },
             keep: usize::from(release.keep),
             canary: !release.no_canary,

@@ -153,21 +153,28 @@ fn variable(flag: &str, text: &str) -> Result<(String, String)> {
 
 /// Values of variables and the token, with names; what cannot be read is left out.
 pub(super) fn secrets(deploy: &cli::Deploy, contents: &Contents) -> Vec<(String, String)> {
-    let flags = deploy.container.env.iter().chain(&deploy.build.variables);
+    let cli::Settings {
+        source,
+        build,
+        container,
+        limits,
+        ..
+    } = &deploy.settings;
+    let flags = container.env.iter().chain(&build.variables);
     let flags = flags.filter_map(|flag| match flag.split_once('=') {
         Some((name, value)) => Some((name.to_owned(), value.to_owned())),
         None => Some((flag.clone(), env::var(flag).ok()?)),
     });
-    let files = deploy.container.env_file.iter();
+    let files = container.env_file.iter();
     let files = files.filter_map(|file| env_file::read(file, contents).ok());
-    let token = match (&deploy.source.git_token_file, &deploy.source.login) {
+    let token = match (&source.git_token_file, &source.login) {
         (_, Some(login)) => Some(login.token.clone()),
         (Some(file), None) => token_in(file, contents).ok(),
         (None, None) => env::var("SDP_GIT_TOKEN").ok(),
     };
-    let mounted = deploy.container.secret.iter();
+    let mounted = container.secret.iter();
     let mounted = mounted.filter_map(|text| Secret::parse(text, contents).ok());
-    let of_logs = deploy.limits.log_opt.iter();
+    let of_logs = limits.log_opt.iter();
     let of_logs = of_logs
         .filter_map(|option| option.split_once('='))
         .filter(|(name, _)| redact::speaks_of_secrets(name))
@@ -290,7 +297,7 @@ mod tests {
             "D=repository",
         ];
         let cli = Cli::try_parse_from(words.iter().chain(&flags)).unwrap();
-        let mut container = cli.command.into_deploy().unwrap().container;
+        let mut container = cli.command.into_deploy().unwrap().settings.container;
         container.env_command = Some("pass".to_owned());
         let mut contents = Contents::default();
         contents.put("a.env", "A=file\nB=file\nC=file\n");
