@@ -64,20 +64,26 @@ fn a_checkout_is_the_service_that_has_it() {
 
     // The other commands know it, too.
     let origin = host.origin(&server("one"));
-    let path = host.checkout().display().to_string();
-    let table = format!("[repos.site]\npath = {path:?}\nurl = {:?}\n", origin.url());
+    let name = host.name();
+    let path = srv.join("checkout").display().to_string();
+    let table = format!(
+        "[repos.{name}]\npath = {path:?}\nurl = {:?}\n",
+        origin.url()
+    );
     host.at_home("sdp.toml", &table);
     let run = |command: &str| {
         let sdp = host.sdp(&[command, &path, "--json", "--config", &file]);
         sdp.run().exited(0)
     };
     let deployed = run("deploy").deployed(FIRST);
-    let is_named = deployed.container().starts_with("sdp-site-");
-    // It has not this test's label.
-    let stopped = run("stop");
-    host.remove_by_hand(deployed.container());
-    assert!(is_named, "{}", deployed.story());
-    assert_eq!(stopped.status().state, "STOPPED");
+    let prefix = format!("sdp-{name}-");
+    assert!(
+        deployed.container().starts_with(&prefix),
+        "{}",
+        deployed.story()
+    );
+    assert_eq!(host.answer(), "one");
+    assert_eq!(run("stop").status().state, "STOPPED");
 }
 
 /// `sdp deploy NAME --path DIR`: NAME is what the service is called.
