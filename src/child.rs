@@ -198,10 +198,31 @@ pub async fn ask(mut command: Command, question: &str, limit: Duration) -> std::
 /// # Errors
 /// `otherwise` where the command cannot be run, or the interruption.
 pub async fn run(
-    mut command: Command,
+    command: Command,
     otherwise: Code,
     interrupt: &Interrupt,
     mut line: impl FnMut(Stream, String),
+) -> Result<ExitStatus> {
+    let line = |stream, bytes: Vec<u8>| line(stream, text(&bytes));
+    run_raw(command, otherwise, interrupt, line).await
+}
+
+/// A line as people read it.
+pub fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line)
+        .trim_end_matches('\r')
+        .to_owned()
+}
+
+/// The same with lines as they come, without their newlines.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_raw(
+    mut command: Command,
+    otherwise: Code,
+    interrupt: &Interrupt,
+    mut line: impl FnMut(Stream, Vec<u8>),
 ) -> Result<ExitStatus> {
     let io = |error| Failure::io(otherwise, "run a program", error);
     let leader = command
@@ -215,11 +236,6 @@ pub async fn run(
     let child = &mut group.leader;
     // Dropped when the child is not wanted any more; waiting for it would drop it too early.
     let _leash = child.stdin.take();
-    let text = |bytes: Vec<u8>| {
-        String::from_utf8_lossy(&bytes)
-            .trim_end_matches('\r')
-            .to_owned()
-    };
     let mut stdout = child
         .stdout
         .take()
@@ -240,11 +256,11 @@ pub async fn run(
         }
         tokio::select! {
             next = next(&mut stdout), if stdout.is_some() => match next {
-                Some(bytes) => line(Stream::Stdout, text(bytes)),
+                Some(bytes) => line(Stream::Stdout, bytes),
                 None => stdout = None,
             },
             next = next(&mut stderr), if stderr.is_some() => match next {
-                Some(bytes) => line(Stream::Stderr, text(bytes)),
+                Some(bytes) => line(Stream::Stderr, bytes),
                 None => stderr = None,
             },
             status = group.leader.wait(), if ended.is_none() => {

@@ -13,8 +13,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-use deploy::Build;
-pub use deploy::{Container, Deliver, Deploy, Limits, Login, Mount, Pull, Source};
+pub use deploy::{Container, Deliver, Deploy, Limits, Login, Mount, Pull, Settings, Source};
 pub use doctor::Doctor;
 pub use parse::{Given, Layer, is_merged, is_revision, keys, name_in, parse};
 
@@ -60,6 +59,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   sdp config shop                       what sdp.toml says of shop, and the rest
+  sdp config .                          the same, if this is shop's checkout
   sdp config shop --environment staging
   sdp config shop --json | jq -r 'select(.key == \"image\") | .value'")]
     Config(Box<Deploy>),
@@ -82,15 +82,11 @@ impl Command {
         }
     }
 
-    /// What the command says of a deployment, where places other than the command line count.
-    fn said_mut(&mut self) -> Option<(&mut Source, &mut Container, &mut Build)> {
+    /// What the command says of a deployment.
+    pub fn settings_mut(&mut self) -> Option<&mut Settings> {
         match self {
-            Command::Deploy(flags) | Command::Config(flags) => {
-                Some((&mut flags.source, &mut flags.container, &mut flags.build))
-            }
-            Command::Doctor(flags) => {
-                Some((&mut flags.source, &mut flags.container, &mut flags.build))
-            }
+            Command::Deploy(flags) | Command::Config(flags) => Some(&mut flags.settings),
+            Command::Doctor(flags) => Some(&mut flags.settings),
             _ => None,
         }
     }

@@ -38,7 +38,7 @@ pub async fn run(
             let host = cli.global.host.as_deref();
             dispatch(cli.command, host, &mut config, options, &interrupt).await
         }
-        Err(failure) => refuse(failure, &config, Vec::new(), options, &interrupt).await,
+        Err(failure) => refuse(failure, &config, None, options, &interrupt).await,
     };
     if code != 0 || interrupt.signal().is_some() {
         // What a cancelled fetch has started must not outlive it.
@@ -47,16 +47,16 @@ pub async fn run(
     code
 }
 
-/// Ends a deployment of which no plan could be made.
+/// Ends a command that could not begin: `flags` are those of a deployment of which no plan could be made.
 async fn refuse(
     failure: Failure,
     config: &Config,
-    mut secrets: Vec<(String, String)>,
+    flags: Option<&cli::Deploy>,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
-    secrets.extend(config.secrets.iter().cloned());
-    let session = Session::new(config.id.as_deref(), options, redactor(&secrets));
+    let secrets = redactor(&config.secrets_in(flags));
+    let session = Session::new(config.id.as_deref(), options, secrets);
     config.tell(&session.emitter);
     session.end(Err(failure), interrupt).await
 }
@@ -121,13 +121,16 @@ async fn show(
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
-    let settings = match panics::caught(async { config.settings(flags) }).await {
-        Ok(settings) => settings,
-        Err(failure) => {
-            return refuse(failure, config, Plan::secrets_in(flags), options, interrupt).await;
-        }
+    let settings = async {
+        config.read(flags, interrupt).await?;
+        config.settings(flags)
     };
-    let session = Session::new(Some(""), options, redactor(&Plan::secrets_in(flags)));
+    let settings = match panics::caught(settings).await {
+        Ok(settings) => settings,
+        Err(failure) => return refuse(failure, config, Some(flags), options, interrupt).await,
+    };
+    let secrets = redactor(&config.secrets_in(Some(flags)));
+    let session = Session::new(Some(""), options, secrets);
     config.tell(&session.emitter);
     for setting in settings {
         session.emitter.emit(Event::Setting(setting));
@@ -159,10 +162,7 @@ async fn rollback(
     let found = interrupt.or(panics::caught(rollback_of(host, repo))).await;
     let (engine, repository, secrets) = match found {
         Ok(found) => found,
-        Err(failure) => {
-            let session = Session::new(None, options, Redactor::default());
-            return session.end(Err(failure), interrupt).await;
-        }
+        Err(failure) => return refuse(failure, config, None, options, interrupt).await,
     };
     let session = Session::new(None, options, redactor(&secrets));
     let emitter = &session.emitter;
@@ -189,10 +189,13 @@ async fn rollback_of(
 /// A container's variables and the files of `--secret`, as far as they are still there.
 async fn secrets_of(engine: &Engine, id: &str) -> Result<Vec<(String, String)>> {
     let given = engine.given(id, plan::SECRETS).await?;
-    let contents = given.files.into_iter().filter_map(|(name, file)| {
-        let content = Secret::content(&name, &file)?;
-        Some((name, content))
+    let contents = tokio::task::spawn_blocking(move || {
+        let files = given.files.into_iter();
+        let contents =
+            files.filter_map(|(name, file)| Some((name, Secret::content(file.as_ref())?)));
+        contents.collect::<Vec<_>>()
     });
+    let contents = contents.await.map_err(anyhow::Error::from)?;
     Ok(given.variables.into_iter().chain(contents).collect())
 }
 
@@ -212,24 +215,20 @@ fn redactor_of(plan: &Plan) -> Redactor {
 }
 
 async fn deploy(
-    mut flags: cli::Deploy,
+    flags: cli::Deploy,
     host: Option<&str>,
     config: &mut Config,
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
     let planned = async {
-        if let Some(command) = &flags.container.env_command {
-            flags.container.commanded = plan::from_command(command, interrupt).await?;
-        }
+        config.read(&flags, interrupt).await?;
+        config.ask(&flags, interrupt).await?;
         config.plan(&flags)
     };
     let plan = match panics::caught(planned).await {
         Ok(plan) => plan,
-        Err(failure) => {
-            let secrets = Plan::secrets_in(&flags);
-            return refuse(failure, config, secrets, options, interrupt).await;
-        }
+        Err(failure) => return refuse(failure, config, Some(&flags), options, interrupt).await,
     };
     let redactor = redactor_of(&plan).with_logs(flags.redact_logs);
     let options = report::Options {
@@ -269,15 +268,16 @@ async fn doctor(
     options: report::Options,
     interrupt: &Interrupt,
 ) -> u8 {
-    let go = flags.build.go.clone();
+    let go = flags.settings.build.go.clone();
     let flags = flags.into_deploy();
-    let planned = async { flags.as_ref().map(|flags| config.plan(flags)).transpose() };
+    let planned = async {
+        let Some(flags) = &flags else { return Ok(None) };
+        config.read(flags, interrupt).await?;
+        config.plan(flags).map(Some)
+    };
     let plan = match panics::caught(planned).await {
         Ok(plan) => plan,
-        Err(failure) => {
-            let secrets = flags.as_ref().map(Plan::secrets_in).unwrap_or_default();
-            return refuse(failure, config, secrets, options, interrupt).await;
-        }
+        Err(failure) => return refuse(failure, config, flags.as_ref(), options, interrupt).await,
     };
     let redactor = plan.as_ref().map(redactor_of).unwrap_or_default();
     let build = match &plan {
@@ -291,7 +291,7 @@ async fn doctor(
         plan: plan.as_ref(),
         build: &build,
         host,
-        has_env_command: flags.is_some_and(|flags| flags.container.env_command.is_some()),
+        has_env_command: flags.is_some_and(|flags| flags.settings.container.env_command.is_some()),
     };
     let session = Session::new(Some(""), options, redactor);
     config.tell(&session.emitter);
@@ -340,10 +340,7 @@ async fn logs(
     };
     let (engine, chosen, secrets, wanted) = match interrupt.or(panics::caught(found)).await {
         Ok(found) => found,
-        Err(failure) => {
-            let session = Session::new(None, options, Redactor::default());
-            return session.end(Err(failure), interrupt).await;
-        }
+        Err(failure) => return refuse(failure, config, None, options, interrupt).await,
     };
     let id = chosen
         .identity

@@ -11,9 +11,10 @@ mod request;
 #[cfg(test)]
 mod schema;
 mod tree;
+mod trust;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -26,7 +27,7 @@ use crate::cli::{self, Cli, Command, Given, Layer, Login};
 use crate::event::{Emitter, Setting};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Plan, Repository, Warning, checked_name, resolved};
+use crate::plan::{Contents, Plan, Repository, Warning, checked_name, resolved};
 use crate::redact;
 
 /// A command line and what belongs to it.
@@ -36,11 +37,14 @@ pub struct Config {
     entries: Vec<Entry>,
     place: Option<cli::Place>,
     login: Option<Login>,
+    /// Where sdp.toml is.
+    folder: Option<PathBuf>,
+    contents: Contents,
     /// What should be known before the command begins.
     pub warnings: Vec<Warning>,
     /// What may be secret of a request, with names, as soon as there is any.
-    pub secrets: Vec<(String, String)>,
-    /// A request's.
+    secrets: Vec<(String, String)>,
+    /// The deployment's that is asked for, if it can be one.
     pub id: Option<String>,
 }
 
@@ -51,6 +55,8 @@ impl Config {
             entries: Vec::new(),
             place: None,
             login: None,
+            folder: None,
+            contents: Contents::default(),
             warnings: Vec::new(),
             secrets: Vec::new(),
             id: None,
@@ -72,6 +78,9 @@ impl Config {
             let is_there = of_command.ids().any(|known| known == id);
             is_there && of_command.value_source(id) == Some(ValueSource::CommandLine)
         };
+        if let Command::Deploy(flags) = &cli.command {
+            self.identify(flags.settings.release.id.as_deref());
+        }
         let mut request = self.request(&cli, is_flag("id"), interrupt).await?;
         if is_flag("repo") {
             request.repository = None;
@@ -89,8 +98,11 @@ impl Config {
         // A variable may tell of one where everything is asked about.
         let environment = environment.filter(|_| repo.is_some());
 
-        let deployed = deployed(&cli, repo.as_deref(), &request.entries);
+        let settings = cli.command.settings_mut();
+        let path = settings.and_then(|settings| settings.source.path.clone());
+        let deployed = deployed(path, repo.as_deref(), &request.entries);
         let file = File::find(cli.global.config.as_deref(), &deployed, &mut self.warnings)?;
+        self.folder = file.as_ref().and_then(File::folder).map(Path::to_owned);
         match (&file, &repo, &environment) {
             (Some(file), repo, environment) => {
                 let repo = repo.as_deref().unwrap_or_default();
@@ -141,10 +153,16 @@ impl Config {
         let read = async { read.await.map_err(anyhow::Error::from)? };
         let members = interrupt.or(read).await?;
         self.secrets = request::secrets(&members);
-        let id = request::id(&members).filter(|_| !has_id);
-        let id = id.or(flags.release.id.as_deref()).map(str::to_owned);
-        self.id = id.filter(|id| checked_name("--id", id).is_ok());
+        if let (Command::Deploy(_), false, Some(id)) = (&cli.command, has_id, request::id(&members))
+        {
+            self.identify(Some(id));
+        }
         request::request(members)
+    }
+
+    fn identify(&mut self, id: Option<&str>) {
+        let id = id.filter(|id| checked_name("--id", id).is_ok());
+        self.id = id.map(str::to_owned);
     }
 
     /// The command line with these entries.
@@ -178,7 +196,7 @@ impl Config {
             repo.place.clone_from(&self.place);
         }
         if let Command::Deploy(deploy) | Command::Config(deploy) = &mut cli.command {
-            deploy.source.login.clone_from(&self.login);
+            deploy.settings.source.login.clone_from(&self.login);
         }
         Ok((cli, matches))
     }
@@ -190,25 +208,56 @@ impl Config {
         }
     }
 
-    /// The plan of a deployment.
+    /// Reads the files that a deployment is told of: see [`Contents::read`].
+    ///
+    /// # Errors
+    /// The interruption.
+    pub async fn read(&mut self, deploy: &cli::Deploy, interrupt: &Interrupt) -> Result<()> {
+        self.contents.read(deploy, interrupt).await
+    }
+
+    /// Runs the command of `--env-command`, if there is one; that of sdp.toml where the file is, as its
+    /// paths are relative to that, too.
+    ///
+    /// # Errors
+    /// Those of [`Contents::ask`].
+    pub async fn ask(&mut self, deploy: &cli::Deploy, interrupt: &Interrupt) -> Result<()> {
+        let container = &deploy.settings.container;
+        let Some(command) = &container.env_command else {
+            return Ok(());
+        };
+        let is_of_file = container.layers.env_command < Layer::Variable;
+        let folder = self.folder.as_deref().filter(|_| is_of_file);
+        self.contents.ask(command, folder, interrupt).await
+    }
+
+    /// What no event may show, as far as it is known: an error may quote any word of a deployment of
+    /// which no plan can be made, and of a request.
+    pub fn secrets_in(&self, deploy: Option<&cli::Deploy>) -> Vec<(String, String)> {
+        let of_deploy = deploy.map(|deploy| Plan::secrets_in(deploy, &self.contents));
+        let of_request = self.secrets.iter().cloned();
+        of_deploy.into_iter().flatten().chain(of_request).collect()
+    }
+
+    /// The plan of a deployment, whose files have been read.
     ///
     /// # Errors
     /// Those of [`Plan::new`], with the place of what is to blame for them.
     pub fn plan(&mut self, deploy: &cli::Deploy) -> Result<Plan> {
-        let mut plan = Plan::new(deploy).map_err(|failure| self.blame(failure, deploy))?;
+        let mut plan = Plan::new(deploy, &self.contents).map_err(|failure| self.blame(failure))?;
         plan.warnings.splice(0..0, self.warnings.drain(..));
         Ok(plan)
     }
 
     /// Puts the place before a failure's message: that of the word without which there is no failure,
     /// or at least another one.
-    fn blame(&self, failure: Failure, deploy: &cli::Deploy) -> Failure {
+    fn blame(&self, failure: Failure) -> Failure {
         let mut suspect = None;
         for (at, entry) in self.entries.iter().enumerate() {
             // Without a repository there is always another failure.
             let words = entry.words.iter().filter(|_| entry.id != "repo");
             for (number, word) in words.enumerate() {
-                match self.plan_without(at, number, deploy) {
+                match self.plan_without(at, number) {
                     Some(Ok(_)) => return told_at(failure, entry, word),
                     Some(Err(other)) if other.message != failure.message => {
                         suspect.get_or_insert((entry, word));
@@ -223,19 +272,12 @@ impl Config {
         }
     }
 
-    fn plan_without(
-        &self,
-        entry: usize,
-        word: usize,
-        deploy: &cli::Deploy,
-    ) -> Option<Result<Plan>> {
+    fn plan_without(&self, entry: usize, word: usize) -> Option<Result<Plan>> {
         let mut entries = self.entries.clone();
         entries[entry].words.remove(word);
         let (cli, _) = self.parse(&entries).ok()?;
-        let mut other = cli.command.into_deploy()?;
-        let commanded = &deploy.container.commanded;
-        other.container.commanded.clone_from(commanded);
-        Some(Plan::new(&other))
+        let other = cli.command.into_deploy()?;
+        Some(Plan::new(&other, &self.contents))
     }
 
     /// The flags of a deployment with their values and where these come from; secrets are left out.
@@ -246,11 +288,12 @@ impl Config {
         let plan = self.plan(deploy)?;
         self.warnings = plan.warnings;
         let (_, matches) = self.parse(&self.entries)?;
-        let source = &deploy.source;
+        let source = &deploy.settings.source;
         let counts = |id: &str| match id {
             "branch" => source.branch.is_some(),
             "tag" => source.tag.is_some(),
             "commit" => source.commit.is_some(),
+            "git_token_file" => source.git_token_file.is_some(),
             id => id != "dry_run",
         };
         let of_command = matches
@@ -288,7 +331,7 @@ impl Config {
         let given = entry.map_or(&[][..], |entry| &entry.words);
         let setting = |text: &str, origin: &'static str, place: Option<String>| Setting {
             key: name.to_owned(),
-            value: shown(id, text),
+            value: text.to_owned(),
             origin,
             place,
         };
@@ -300,7 +343,7 @@ impl Config {
         let raw: Vec<String> = raw
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        match matches.value_source(id) {
+        let mut settings: Vec<Setting> = match matches.value_source(id) {
             Some(ValueSource::CommandLine) => {
                 let is_other = |word: &&entries::Word| {
                     let same = |raw: &String| cli::name_in(raw) == cli::name_in(&word.text);
@@ -324,7 +367,15 @@ impl Config {
                 .map(|word| setting(word, "default", None))
                 .collect(),
             None => Vec::new(),
+        };
+        let values: Vec<String> = settings
+            .iter()
+            .map(|setting| setting.value.clone())
+            .collect();
+        for (setting, value) in settings.iter_mut().zip(shown(id, values)) {
+            setting.value = value;
         }
+        settings
     }
 }
 
@@ -351,7 +402,7 @@ impl Origin {
 }
 
 /// The checkouts that the command is about as far as no file has told of others.
-fn deployed(cli: &Cli, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
+fn deployed(path: Option<PathBuf>, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
     let repo = repo.map(|word| cli::Repo {
         word: word.to_owned(),
         place: None,
@@ -360,11 +411,7 @@ fn deployed(cli: &Cli, repo: Option<&str>, request: &[Entry]) -> Vec<PathBuf> {
     let of_request = request.iter().filter(|entry| entry.key == "path");
     let of_request = of_request.flat_map(|entry| &entry.words);
     let mut paths: Vec<PathBuf> = of_request.map(|word| word.text.clone().into()).collect();
-    paths.extend(match &cli.command {
-        Command::Deploy(flags) | Command::Config(flags) => flags.source.path.clone(),
-        Command::Doctor(flags) => flags.source.path.clone(),
-        _ => None,
-    });
+    paths.extend(path);
     let paths = paths.iter().filter_map(|path| resolved(path).ok());
     paths.chain(repo).collect()
 }
@@ -395,14 +442,23 @@ fn told_at(failure: Failure, entry: &Entry, word: &entries::Word) -> Failure {
     }
 }
 
-/// A value without what may be secret in it.
-fn shown(id: &str, text: &str) -> String {
+/// Values without what may be secret in them.
+fn shown(id: &str, mut values: Vec<String>) -> Vec<String> {
     match id {
-        "env" | "variables" => match text.split_once('=') {
-            Some((name, _)) => format!("{name}=***"),
-            None => text.to_owned(),
-        },
-        "url" | "host" => redact::url(text),
-        _ => text.to_owned(),
+        "env" | "variables" => {
+            for value in &mut values {
+                if let Some((name, _)) = value.split_once('=') {
+                    *value = format!("{name}=***");
+                }
+            }
+        }
+        "url" | "host" => values
+            .iter_mut()
+            .for_each(|value| *value = redact::url(value)),
+        // The name of a secret, and of the file that it is in.
+        "secret" => {}
+        "args" | "label" | "log_opt" => redact::mask_named_in(&mut values),
+        _ => values.iter_mut().for_each(redact::mask_named),
     }
+    values
 }

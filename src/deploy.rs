@@ -71,6 +71,8 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     check_id(plan, &containers)?;
     let formers = run::serving(&containers);
     let running = run.interrupt.or(engine.running_containers()).await?;
+    let left_behind = upkeep::left_behind(&running, &plan.repository);
+    warn_of(left_behind, |line, hint| run.emitter.warn(line, hint));
     handover::check_ports(&running, &formers, &plan.container.publish)?;
     let mut image = Provision::begin(engine, plan, image, &platform);
 

@@ -4,6 +4,8 @@
 //! base64 at whatever offset, with escapes. What looks like a secret is masked whoever's it is: user
 //! and password in a URL, the value of an `Authorization` header, a PEM block with a private key.
 
+mod named;
+
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -11,6 +13,8 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex_lite::Regex;
+
+pub use named::{mask_named, mask_named_in, speaks_of_secrets};
 
 /// What stands in place of a secret.
 const MASK: &str = "***";
@@ -209,14 +213,6 @@ fn opens_key(line: &str) -> bool {
             .find_iter(line)
             .last()
             .is_some_and(|begin| !KEY_ENDS.is_match(&line[begin.end()..]))
-}
-
-/// Whether a variable of this name is likely to hold a secret.
-pub fn speaks_of_secrets(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["pass", "secret", "token", "key", "credential", "auth"]
-        .iter()
-        .any(|word| name.contains(word))
 }
 
 /// A secret as it is, and as tools write it.

@@ -5,7 +5,7 @@ use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Revision};
 use crate::handover;
-use crate::plan::{Limits, Mount, Plan, Publish, Pull};
+use crate::plan::{Limits, Mount, Plan, Publish, Pull, Warning};
 use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
@@ -24,6 +24,9 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     let containers = upkeep::containers(engine, &plan.repository).await?;
     let formers = run::serving(&containers);
     let running = engine.running_containers().await?;
+    if let Some(Warning { line, hint }) = upkeep::left_behind(&running, &plan.repository) {
+        emitter.warn(line, Some(hint));
+    }
     handover::check_ports(&running, &formers, &plan.container.publish)?;
 
     let path = &plan.repository.path;
@@ -231,6 +234,7 @@ fn docker_run(plan: &Plan, engine: &Engine, image: &str, platform: &Platform) ->
     let program = format!("/src/{}", release::program(&plan.repository.name));
     words.extend(["--entrypoint".to_owned(), program, image.to_owned()]);
     words.extend(container.args.iter().cloned());
+    redact::mask_named_in(&mut words);
     let redactor = Redactor::new(plan.secrets());
     for word in &mut words {
         redactor.scrub(word);

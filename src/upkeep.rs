@@ -24,6 +24,29 @@ pub async fn containers(engine: &Engine, repository: &Repository) -> Result<Vec<
     Ok(containers)
 }
 
+/// A container of the service that runs from another checkout: sdp.toml had another `path` before, and
+/// nobody would stop it.
+pub fn left_behind(running: &[Container], repository: &Repository) -> Option<Warning> {
+    let name = &repository.name;
+    let elsewhere = running.iter().find_map(|container| {
+        let identity = container.identity.as_ref()?;
+        let is_it = identity.repository == *name && identity.path != repository.path;
+        (is_it && !identity.canary).then_some((container, identity))
+    });
+    let (container, identity) = elsewhere.filter(|_| repository.is_configured)?;
+    let old = identity.path.display();
+    Some(Warning {
+        line: format!(
+            "`{}` still runs from `{old}`, which is another checkout of `{name}` than sdp.toml has",
+            container.name
+        ),
+        hint: format!(
+            "`sdp stop {}`, unless it is to serve, too",
+            quoted(&identity.path)
+        ),
+    })
+}
+
 /// By its path alone: the name of a checkout depends on how it was named.
 fn is_of(container: &Container, repository: &Repository) -> bool {
     container

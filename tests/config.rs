@@ -151,13 +151,13 @@ fn a_flag_beats_a_variable_beats_the_file() {
             "no `{line}` in {lines:#?}"
         );
     };
-    has(&["./shop"], "settle 500ms variable SDP_SETTLE");
-    has(&["./shop", "--settle", "4s"], "settle 4s flag");
-    has(&["./shop"], "force true file");
-    has(&["./shop", "--force=false"], "force false flag");
-    has(&["./shop", "--tag", "v1"], "tag v1 flag");
-    has(&["./shop"], "network a file");
-    let with_tag = resolved(&host, &["./shop", "--tag", "v1"]);
+    has(&["./other"], "settle 500ms variable SDP_SETTLE");
+    has(&["./other", "--settle", "4s"], "settle 4s flag");
+    has(&["./other"], "force true file");
+    has(&["./other", "--force=false"], "force false flag");
+    has(&["./other", "--tag", "v1"], "tag v1 flag");
+    has(&["./other"], "network a file");
+    let with_tag = resolved(&host, &["./other", "--tag", "v1"]);
     let taken_back = resolved(&host, &["shop"]);
     let gone = |lines: &[String], key: &str| !lines.iter().any(|line| line.starts_with(key));
     assert!(gone(&with_tag, "branch "), "{with_tag:#?}");
@@ -165,7 +165,7 @@ fn a_flag_beats_a_variable_beats_the_file() {
     // What is empty names no revision.
     for empty in ["{\"tag\": \"\"}", "{\"commit\": \"\", \"tag\": null}"] {
         let path = host.at_home("request.json", empty);
-        has(&["./shop", "--request", &path], "branch main file");
+        has(&["./other", "--request", &path], "branch main file");
     }
     let table = host.sdp(&["config", "shop"]).run().exited(0).stdout;
     assert!(table.starts_with("KEY "), "{table}");
@@ -193,6 +193,12 @@ fn other_commands_take_what_they_have_flags_for() {
             reached.contains("/nowhere.sock"),
             "{arguments:?}: {reached}"
         );
+    }
+    for command in ["status", "doctor"] {
+        let all = host.sdp(&[command, "--json", "--environment", "staging"]);
+        let all = all.run().exited(2);
+        let message = &all.problem().message;
+        assert!(message.contains("--environment is about"), "{message}");
     }
     // It says nothing of everything.
     let all = host.sdp(&["status", "--json"]).env("DOCKER_HOST", "");
@@ -308,7 +314,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[repos.shop]\nsecret = [\"A=.\"]\n",
         "2:11: ",
-        "a file of up to",
+        "a regular file",
     ),
 ];
 
@@ -504,6 +510,18 @@ fn a_file_that_others_can_change_is_refused() {
             .unwrap()
             .contains(&format!("chmod 600 {file}"))
     );
+    for arguments in [
+        &["rollback", "shop"][..],
+        &["start", "shop"],
+        &["logs", "shop"],
+    ] {
+        let sdp = host.sdp(arguments).args(&["--json"]);
+        let failed = sdp
+            .env("DOCKER_HOST", "unix:///nowhere.sock")
+            .run()
+            .exited(3);
+        assert!(warned(&failed), "{arguments:?}: {}", failed.story());
+    }
     let changeable = with_mode(0o606).exited(2);
     assert!(
         changeable.problem().message.contains("other users"),

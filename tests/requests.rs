@@ -120,12 +120,36 @@ fn a_request_that_cannot_be_meant_fails_with_its_id_and_no_value() {
     host.is_untouched();
 }
 
+/// Whoever gives a deployment its id finds it on all that is said, whatever cannot be read.
+#[test]
+fn an_id_is_on_every_event() {
+    let host = Host::new();
+    let file = host.at_home("sdp.toml", "[repos.shop]\nimagee = 1\n");
+    let request = host.at_home("request.json", "{");
+    for (arguments, variable) in [
+        (&["--config", &file, "--id", "mine"][..], "other"),
+        (&["--config", "/nowhere.toml"], "mine"),
+        (&["--request", "/nowhere.json", "--id", "mine"], ""),
+        (&["--request", &request], "mine"),
+        (&["--settle", "5"], "mine"),
+    ] {
+        let sdp = host.sdp(&["deploy", "shop", "--json"]).args(arguments);
+        let run = sdp.env("SDP_ID", variable).run().exited(2);
+        assert_eq!(run.deployment(), "mine", "{arguments:?}: {}", run.story());
+    }
+    let request = host.at_home("request.json", r#"{"id": "mine", "imagee": 1}"#);
+    let sdp = host.sdp(&["deploy", "shop", "--request", &request, "--json"]);
+    let run = sdp.env("SDP_ID", "other").run().exited(2);
+    assert_eq!(run.deployment(), "mine", "{}", run.story());
+}
+
 /// Who types a request by hand sees why nothing happens; one that never comes can be given up.
 #[test]
 fn a_request_is_not_waited_for_at_a_terminal_nor_after_ctrl_c() {
     let host = Host::new();
-    let terminal = Terminal::run(100, host.sdp(&["deploy", "--request", "-"]));
+    let mut terminal = Terminal::run(100, host.sdp(&["deploy", "--request", "-"]));
     terminal.shows("which is a terminal");
+    assert_eq!(terminal.code(), Some(2));
 
     let live = host
         .sdp(&["deploy", "--request", "-", "--json"])
@@ -141,7 +165,7 @@ fn a_request_is_not_waited_for_at_a_terminal_nor_after_ctrl_c() {
 }
 
 /// Whether a process has a handler for SIGINT: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
-fn catches_interrupts(id: i32) -> bool {
+pub fn catches_interrupts(id: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

@@ -231,6 +231,76 @@ fn no_other_command_shows_a_secret() {
     });
 }
 
+/// What a container has mounted is known to be a secret as long as it is there.
+#[test]
+fn files_of_secrets_are_masked_by_other_commands() {
+    let host = Host::new();
+    let file = host.path("key");
+    private(&file, &format!("{VALUE}\n"));
+    let secret = format!("KEY={}", file.display());
+    fs::create_dir(host.path("data")).unwrap();
+    let volume = format!("{}:/data", host.path("data").display());
+    let say = "content, _ := os.ReadFile(os.Getenv(\"KEY_FILE\")); fmt.Println(string(content)); \
+               if _, err := os.Stat(\"/data/fail\"); err == nil { panic(string(content)) }";
+    let origin = host.origin(&module(&[("main.go", &server_source("one", ":8080", say))]));
+    let deploy = || {
+        host.deploy(&origin)
+            .args(&["--secret", &secret, "-v", &volume])
+    };
+    deploy().run().deployed(FIRST);
+    deploy().run().deployed(NEXT);
+    fs::write(host.path("data/fail"), "").unwrap();
+
+    for mode in ["--json", "--verbose"] {
+        let run = host.sdp(&["rollback", host.name(), mode]).run().exited(6);
+        let said = run.story();
+        assert!(said.contains("panic: ***"), "{said}");
+        assert!(!said.contains(SENTINEL), "{said}");
+    }
+    let logs = |flags: &[&str]| {
+        let sdp = host.sdp(&["logs", host.name()]).args(flags);
+        sdp.run().exited(0).stdout
+    };
+    assert!(logs(&[]).contains(VALUE));
+    let masked = logs(&["--redact-logs"]);
+    assert!(masked.contains("***"), "{masked}");
+    assert!(!masked.contains(SENTINEL), "{masked}");
+}
+
+/// What its name tells to be a secret is one, wherever it stands.
+#[test]
+fn settings_are_shown_without_secrets() {
+    let host = Host::new();
+    let file = host.at_home(
+        "sdp.toml",
+        "[repos.shop]\nhealth-http = \"/healthz?token=s3ntinel&deep=1\"\n\
+         log-opt = [\"splunk-token=s3ntinel\", \"tag=shop\"]\n\
+         before-build = \"curl -s --oauth-token 's3ntinel' https://me:s3ntinel@example.com\"\n\
+         args = [\"--db-password=s3ntinel\", \"--token\", \"s3ntinel\", \"--db=postgres://me:s3ntinel@db\"]\n\
+         secret = [\"KEY=/etc/hostname\"]\n",
+    );
+    let config = ["config", "shop", "--config", &file];
+    for mode in [&["--json"][..], &[], &["--", "--api-key", SENTINEL]] {
+        let run = host.sdp(&config).args(mode).run().exited(0);
+        let said = run.story();
+        assert!(!said.contains(SENTINEL), "{mode:?}: {said}");
+        for shown in [
+            "/healthz?token=***&deep=1",
+            "splunk-token=***",
+            "tag=shop",
+            "curl -s --oauth-token *** https://***@example.com",
+            "KEY=/etc/hostname",
+        ] {
+            assert!(said.contains(shown), "no `{shown}` in {said}");
+        }
+        let of_file = ["--db-password=***", "--token", "--db=postgres://***@db"];
+        let (is_flag, own) = (mode.len() == 3, ["--api-key"]);
+        for shown in if is_flag { &own[..] } else { &of_file } {
+            assert!(said.contains(shown), "no `{shown}` in {said}");
+        }
+    }
+}
+
 /// The program's own lines are left alone unless one asks for it.
 #[test]
 fn log_lines_are_masked_where_it_is_asked_for() {

@@ -41,17 +41,7 @@ pub struct Deploy {
     pub args: Vec<String>,
 
     #[command(flatten)]
-    pub source: Source,
-    #[command(flatten)]
-    pub build: Build,
-    #[command(flatten)]
-    pub container: Container,
-    #[command(flatten)]
-    pub limits: Limits,
-    #[command(flatten)]
-    pub release: Release,
-    #[command(flatten)]
-    pub hooks: Hooks,
+    pub settings: Settings,
 
     /// Follow the program's output after the deployment, until Ctrl-C
     #[arg(short, long, help_heading = "Output", conflicts_with = "dry_run")]
@@ -64,6 +54,23 @@ pub struct Deploy {
     /// Let the program's output steer the terminal: colours, but anything else, too
     #[arg(long, help_heading = "Output")]
     pub raw: bool,
+}
+
+/// What a deployment is like, and what can be asked about one.
+#[derive(Debug, Args)]
+pub struct Settings {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub build: Build,
+    #[command(flatten)]
+    pub container: Container,
+    #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
+    pub release: Release,
+    #[command(flatten)]
+    pub hooks: Hooks,
 }
 
 #[derive(Debug, Args)]
@@ -188,10 +195,6 @@ pub struct Container {
     /// Set the variables that a shell command prints, as in a file
     #[arg(long, env = "SDP_ENV_COMMAND", value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub env_command: Option<String>,
-
-    /// What it has printed.
-    #[arg(skip)]
-    pub commanded: Vec<(String, String)>,
 
     /// Where its variables come from.
     #[arg(skip)]

@@ -5,7 +5,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueHint};
 
 use super::Repo;
-use super::deploy::{Build, Container, Deploy, Hooks, Limits, Release, Source};
+use super::deploy::{Deploy, Settings};
 
 /// Say whether this host is ready to deploy: engine, go, git's remote, image, ports, disk, clock
 ///
@@ -27,17 +27,7 @@ pub struct Doctor {
     pub repo: Option<Repo>,
 
     #[command(flatten)]
-    pub source: Source,
-    #[command(flatten)]
-    pub build: Build,
-    #[command(flatten)]
-    pub container: Container,
-    #[command(flatten)]
-    pub limits: Limits,
-    #[command(flatten)]
-    pub release: Release,
-    #[command(flatten)]
-    pub hooks: Hooks,
+    pub settings: Settings,
 }
 
 impl Doctor {
@@ -47,12 +37,7 @@ impl Doctor {
             repo: Some(self.repo?),
             request: None,
             args: Vec::new(),
-            source: self.source,
-            build: self.build,
-            container: self.container,
-            limits: self.limits,
-            release: self.release,
-            hooks: self.hooks,
+            settings: self.settings,
             follow: false,
             redact_logs: false,
             raw: false,
@@ -62,7 +47,7 @@ impl Doctor {
 
 /// A flag on the command line that means nothing without a repository.
 pub(super) fn of_a_repository(matches: &ArgMatches) -> Option<String> {
-    let command = Doctor::augment_args(clap::Command::new("doctor"));
+    let command = Settings::augment_args(clap::Command::new("doctor"));
     let mut flags = command
         .get_arguments()
         .filter_map(|flag| Some((flag.get_id().as_str(), flag.get_long()?)));

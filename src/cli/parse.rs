@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, CommandFactory as _, FromArgMatches as _};
 
-use super::deploy::{Build, Container, Layers, Source};
+use super::deploy::{Build, Container, Layers, Settings, Source};
 use super::{Cli, Command, doctor};
 
 /// What somebody else than the command line says of a flag, or of the argument `repo`.
@@ -82,20 +82,32 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
     let Some((name, of_command)) = matches.subcommand() else {
         return Ok((cli, matches));
     };
-    if let Some((source, container, build)) = cli.command.said_mut() {
+    if let Some(settings) = cli.command.settings_mut() {
+        let Settings {
+            source,
+            container,
+            build,
+            ..
+        } = settings;
         keep_one_revision(source, of_command);
+        keep_one_token(source, of_command, given);
         merge(container, build, given);
         rank(container, given, of_command);
     }
     let kind = ErrorKind::MissingRequiredArgument;
-    if let Command::Doctor(doctor) = &cli.command
-        && doctor.repo.is_none()
-        && let Some(flag) = doctor::of_a_repository(of_command)
-    {
+    let is_flag = |id: &str| of_command.value_source(id) == Some(ValueSource::CommandLine);
+    let environment = is_flag("environment").then(|| "environment".to_owned());
+    let stray = match &cli.command {
+        Command::Doctor(flags) if flags.repo.is_none() => {
+            environment.or_else(|| doctor::of_a_repository(of_command))
+        }
+        Command::Status(flags) if flags.repo.is_none() => environment,
+        _ => None,
+    };
+    if let Some(flag) = stray {
         let message = format!("--{flag} is about a repository, and none is named");
         return Err(command.error(kind, message));
     }
-    let is_flag = |id: &str| of_command.value_source(id) == Some(ValueSource::CommandLine);
     if let Command::Deploy(deploy) = &cli.command
         && !deploy.follow
         && let Some(id) = ["redact_logs", "raw"].into_iter().find(|id| is_flag(id))
@@ -196,6 +208,16 @@ fn keep_one_revision(source: &mut Source, matches: &ArgMatches) {
     source.commit = source.commit.take().filter(|_| counts("commit"));
 }
 
+/// A token in a variable counts more than a file that sdp.toml names.
+fn keep_one_token(source: &mut Source, matches: &ArgMatches, given: &[Given]) {
+    let said = given.iter().find(|given| given.id == "git_token_file");
+    let is_of_file = matches.value_source("git_token_file") == Some(ValueSource::DefaultValue)
+        && said.is_some_and(|said| !said.beats_variable);
+    if is_of_file && std::env::var_os("SDP_GIT_TOKEN").is_some_and(|token| !token.is_empty()) {
+        source.git_token_file = None;
+    }
+}
+
 fn merge(container: &mut Container, build: &mut Build, given: &[Given]) {
     for given in given {
         let flags = match given.id.as_str() {
@@ -263,7 +285,7 @@ mod tests {
         ];
         let words = ["sdp", "deploy", "shop", "-e", "B=2", "--env-command", "c"];
         let (cli, _) = parse(&words.map(OsString::from), &given).unwrap();
-        let container = cli.command.into_deploy().unwrap().container;
+        let container = cli.command.into_deploy().unwrap().settings.container;
         assert_eq!(container.env, ["A=1", "B=2"]);
         assert_eq!(container.layers.env, [Layer::Repository, Layer::Flag]);
         assert_eq!(container.layers.env_file, Layer::Environment);

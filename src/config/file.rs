@@ -1,7 +1,6 @@
 //! `sdp.toml`: where it is, whether it may be trusted, and what it says of whom.
 
 use std::env;
-use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -9,12 +8,12 @@ use std::rc::Rc;
 
 use super::entries::{self, Entry, Origin, Source, Word, lay};
 use super::tree::{self, Member, Place, Value};
+use super::trust::{any_checkout_around, check_owner, checkout_around, pushed};
 use crate::cli::{self, Layer};
 use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
-use crate::plan::{self, Warning};
+use crate::plan::{self, Repository, Warning};
 use crate::redact;
-use crate::release;
 use crate::shell::quoted;
 
 /// A file that is read to its end, so that it must have one.
@@ -105,7 +104,8 @@ impl File {
         if let Some(checkout) = checkout_around(&absolute, deployed) {
             return Ok(Err(checkout));
         }
-        let file = fs::File::open(path).map_err(io)?;
+        // A pipe may have no writer, and nobody owns what comes out of it.
+        let file = plan::open_file(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         check_owner(path, &metadata)?;
         let text = std::io::read_to_string(file.take(LARGEST + 1)).map_err(io)?;
@@ -242,7 +242,16 @@ impl File {
         Ok(())
     }
 
-    /// What the file says of REPO, which need not be a name in it, and where that is then.
+    /// Where it is.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File { folder, .. } => Some(folder),
+            Source::Request => None,
+        }
+    }
+
+    /// What the file says of REPO, and where that is then. It need not be a name in the file: a checkout
+    /// is the service that has it.
     ///
     /// # Errors
     /// `usage`, for an environment that there is not.
@@ -252,6 +261,10 @@ impl File {
         environment: Option<&str>,
     ) -> Result<(Vec<Entry>, Option<cli::Place>)> {
         let mut entries = self.defaults.clone();
+        let service = self.service_at(repo);
+        let repo = service.map_or(repo, |service| service.repository.as_str());
+        let environment =
+            environment.or(service.and_then(|service| service.environment.as_deref()));
         let is_repo = |service: &&Service| service.repository == repo;
         let find = |environment: Option<&str>| {
             let mut services = self.services.iter().filter(is_repo);
@@ -308,6 +321,23 @@ impl File {
             }
         }
         Ok((entries, Some(target)))
+    }
+
+    /// The service whose checkout a word is that is no name in the file.
+    fn service_at(&self, word: &str) -> Option<&Service> {
+        if plan::is_url(word) || self.services.iter().any(|known| known.repository == word) {
+            return None;
+        }
+        let word = cli::Repo {
+            word: word.to_owned(),
+            place: None,
+        };
+        let checkout = Repository::resolve(&word).ok()?.path;
+        let is_there = |service: &&Service| {
+            let target = self.target(service);
+            target.is_ok_and(|target| target.path == checkout)
+        };
+        self.services.iter().find(is_there)
     }
 
     /// What follows from a table without standing there.
@@ -398,85 +428,6 @@ fn candidates() -> Vec<PathBuf> {
     here.chain(of_user)
         .chain([Path::new("/etc/sdp").join(NAME)])
         .collect()
-}
-
-fn pushed(path: &Path, checkout: &Path) -> String {
-    format!(
-        "`{}` lies in the checkout `{}`, which is deployed: whoever pushes there could change it",
-        path.display(),
-        checkout.display()
-    )
-}
-
-/// The checkout that the file lies in, if that is one of these or one that has been deployed, or
-/// belongs to a work tree of the same repository.
-fn checkout_around(path: &Path, deployed: &[PathBuf]) -> Option<PathBuf> {
-    let is_deployed = |folder: &Path| {
-        let canonical = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        deployed.contains(&canonical) || canonical.join(release::DIRECTORY).join("lock").exists()
-    };
-    folders_around(path).iter().find_map(|folder| {
-        let main = main_work_tree(folder);
-        let mut trees = std::iter::once(folder.as_path()).chain(main.as_deref());
-        trees.find(|tree| is_deployed(tree)).map(Path::to_owned)
-    })
-}
-
-/// The checkout of whatever repository that the file lies in.
-fn any_checkout_around(path: &Path) -> Option<PathBuf> {
-    let mut around = folders_around(path).into_iter();
-    around.find(|folder| folder.join(".git").symlink_metadata().is_ok())
-}
-
-/// The directories that a file lies in, by its own name and, if that is a link, by what it leads to.
-fn folders_around(path: &Path) -> Vec<PathBuf> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    // `..` leads out of a checkout.
-    let named = absolute.parent().map(|folder| {
-        let folder = folder.canonicalize();
-        folder.unwrap_or_else(|_| absolute.clone())
-    });
-    let led_to = absolute.canonicalize().ok();
-    let led_to = led_to.and_then(|path| Some(path.parent()?.to_owned()));
-    let innermost = [named, led_to].into_iter().flatten();
-    let around = innermost.flat_map(|folder| {
-        let around = folder.ancestors().map(Path::to_owned);
-        around.collect::<Vec<_>>()
-    });
-    around.collect()
-}
-
-/// The work tree that a linked one belongs to, whose `.git` is a file:
-/// <https://git-scm.com/docs/gitrepository-layout>.
-fn main_work_tree(folder: &Path) -> Option<PathBuf> {
-    let text = fs::read_to_string(folder.join(".git")).ok()?;
-    let git = folder.join(text.strip_prefix("gitdir:")?.trim());
-    let common = git
-        .parent()
-        .filter(|folder| folder.ends_with("worktrees"))?;
-    Some(common.parent()?.parent()?.to_owned())
-}
-
-/// As ssh has it of its own: what somebody else can write is theirs.
-fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<()> {
-    let us = rustix::process::getuid().as_raw();
-    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
-    // A group of the user's own has the same number, and nobody else in it.
-    let others = if group == owner { 0o002 } else { 0o022 };
-    let (message, hint) = if ![0, us].contains(&owner) {
-        let message = format!("`{}` belongs to user {owner}", path.display());
-        (
-            message,
-            format!("`sudo chown {us} {}`, once you have read it", quoted(path)),
-        )
-    } else if mode & others != 0 {
-        let message = format!("`{}` can be changed by other users", path.display());
-        (message, format!("`chmod go-w {}`", quoted(path)))
-    } else {
-        return Ok(());
-    };
-    let message = format!("{message}, who could mount the host with it");
-    Err(Failure::new(Code::Usage, message).hint(hint))
 }
 
 fn table<'a>(source: &Source, member: &'a Member) -> Result<&'a [Member]> {

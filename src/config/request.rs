@@ -9,6 +9,7 @@ use super::entries::{Entry, Source};
 use super::tree::{self, Member, Node, Value};
 use crate::cli::{Layer, Login};
 use crate::failure::{Code, Failure, Result};
+use crate::plan::is_path;
 use crate::shell::quoted;
 
 /// Nobody writes more settings by hand, and no program should.
@@ -133,9 +134,16 @@ pub fn request(members: Vec<Member>) -> Result<Request> {
         return Err(Source::Request.failure(None, &message, "leave out one of them"));
     }
     request.entries = Source::Request.entries(&flags, Layer::Request)?;
-    // A checkout names a repository, too.
+    // A checkout names a repository, too, and is no name below $SDP_ROOT.
     let path = request.entries.iter().find(|entry| entry.key == "path");
     let path = path.and_then(|entry| Some(entry.words.first()?.text.clone()));
+    let path = path.map(|path| {
+        if is_path(&path) {
+            path
+        } else {
+            format!("./{path}")
+        }
+    });
     request.repository = request.repository.or(path);
     Ok(request)
 }

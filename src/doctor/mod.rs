@@ -168,6 +168,8 @@ async fn look_at_service(plan: &Plan, engine: &Engine, platform: &Platform) -> V
     };
     let formers = run::serving(&own);
     let mut checks = vec![checkout::service(plan, &own, &formers), image];
+    let left_behind = upkeep::left_behind(&running, &plan.repository);
+    checks.extend(left_behind.map(|warning| careful("service", &warning)));
     if let Err(failure) = deploy::check_id(plan, &own) {
         checks.push(failed("service", &failure));
     }

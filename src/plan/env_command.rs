@@ -1,6 +1,7 @@
 //! `--env-command`: variables from a program that keeps secrets.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Duration;
 
 use super::arguments::usage;
@@ -21,20 +22,30 @@ const LARGEST: usize = 1024 * 1024;
 const LAST_LINES: usize = 20;
 
 /// Runs a shell command that ends with sdp and has no terminal, and reads what it prints as an env
-/// file. Nothing of that is written anywhere.
+/// file; in the current directory, unless a folder is told. Nothing of that is written anywhere.
 ///
 /// # Errors
 /// `usage`, with what the command said on standard error; the interruption.
-pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(String, String)>> {
+pub async fn from_command(
+    command: &str,
+    folder: Option<&Path>,
+    interrupt: &Interrupt,
+) -> Result<Vec<(String, String)>> {
     let mut shell = child::on_leash("sh");
     shell.arg("-c").arg(command);
-    let mut printed = String::new();
+    if let Some(folder) = folder {
+        shell.current_dir(folder);
+    }
+    let mut printed = Vec::new();
     let mut said = VecDeque::new();
-    let ran = child::run(shell, Code::Usage, interrupt, |stream, line| match stream {
+    let ran = child::run_raw(shell, Code::Usage, interrupt, |stream, line| match stream {
         Stream::Stdout if printed.len() > LARGEST => {}
-        Stream::Stdout => printed.extend([line.as_str(), "\n"]),
+        Stream::Stdout => {
+            printed.extend(line);
+            printed.push(b'\n');
+        }
         Stream::Stderr => {
-            said.push_back(line);
+            said.push_back(child::text(&line));
             if said.len() > LAST_LINES {
                 said.pop_front();
             }
@@ -43,6 +54,7 @@ pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(S
     let ended = tokio::time::timeout(PATIENCE, ran).await;
     let failed = |message: String, hint: &str, said: VecDeque<String>| {
         // What it has printed so far may come again in what it says.
+        let printed = String::from_utf8_lossy(&printed);
         let printed = printed.lines().filter_map(|line| line.split_once('='));
         let redactor = Redactor::new(printed);
         let mut said: Vec<String> = said.into();
@@ -56,7 +68,19 @@ pub async fn from_command(command: &str, interrupt: &Interrupt) -> Result<Vec<(S
             said,
         ),
         Ok(Ok(status)) if status.success() => {
-            env_file::parse(&printed, "the output of `--env-command`")
+            let source = "the output of `--env-command`";
+            match std::str::from_utf8(&printed) {
+                Ok(text) => env_file::parse(text, source),
+                Err(error) => {
+                    let before = &printed[..error.valid_up_to()];
+                    let line = 1 + memchr::memchr_iter(b'\n', before).count();
+                    failed(
+                        format!("{source} line {line}: it is no text in UTF-8"),
+                        "a value of other bytes goes into a file of its own, for `--secret`",
+                        said,
+                    )
+                }
+            }
         }
         Ok(Ok(status)) => failed(
             format!("the command of `--env-command` ended with {status}"),

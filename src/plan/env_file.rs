@@ -4,10 +4,12 @@
 //! the same to both: <https://docs.docker.com/reference/compose-file/services/#env_file-format>. No
 //! message quotes a line, which may hold a secret.
 
-use std::fs;
+use std::collections::HashSet;
+use std::env;
 use std::path::Path;
 
 use super::arguments::usage;
+use super::contents::Contents;
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
 
@@ -15,15 +17,15 @@ use crate::shell::quoted;
 ///
 /// # Errors
 /// `usage`, with the line; those of the file system.
-pub fn read(file: &Path) -> Result<Vec<(String, String)>> {
-    let text = fs::read_to_string(file).map_err(|error| {
+pub fn read(file: &Path, contents: &Contents) -> Result<Vec<(String, String)>> {
+    let text = contents.text(file).map_err(|error| {
         let what = format_args!("read `{}`", file.display());
         Failure::io(Code::Usage, what, error).hint(format!(
             "`ls -l {}`; --env-file names a file of NAME=VALUE lines",
             quoted(file)
         ))
     })?;
-    parse(&text, &format!("`{}`", file.display()))
+    parse(text, &format!("`{}`", file.display()))
 }
 
 /// The same for text that comes from `source`.
@@ -61,8 +63,9 @@ const REFER: &str =
 fn check(text: &str) -> Result<(), Fault> {
     let mut rest = text.trim_start_matches('\u{feff}');
     let mut line = 1;
+    let mut known = HashSet::new();
     while !rest.is_empty() {
-        let taken = match statement(rest) {
+        let taken = match statement(rest, &mut known) {
             Ok(taken) => taken,
             Err((message, hint)) => {
                 return Err(Fault {
@@ -81,8 +84,11 @@ fn check(text: &str) -> Result<(), Fault> {
 
 type Wrong = (&'static str, &'static str);
 
+/// The variables that are set further up.
+type Known<'a> = HashSet<&'a str>;
+
 /// How long the statement is that the text begins with, its newline included.
-fn statement(text: &str) -> Result<usize, Wrong> {
+fn statement<'a>(text: &'a str, known: &mut Known<'a>) -> Result<usize, Wrong> {
     let end = text.find('\n').map_or(text.len(), |at| at + 1);
     let begun = text[..end].trim_start();
     if begun.is_empty() || begun.starts_with('#') {
@@ -111,7 +117,7 @@ fn statement(text: &str) -> Result<usize, Wrong> {
     let at = end - value.len();
     match value.chars().next() {
         Some(quote @ ('\'' | '"')) => {
-            let closed = at + 1 + quoted_value(&text[at + 1..], quote)?;
+            let closed = at + 1 + quoted_value(&text[at + 1..], quote, known)?;
             let end = text[closed..]
                 .find('\n')
                 .map_or(text.len(), |more| closed + more + 1);
@@ -119,6 +125,7 @@ fn statement(text: &str) -> Result<usize, Wrong> {
             let is_clean = tail.trim().is_empty()
                 || tail.starts_with(BLANKS) && tail.trim_start_matches(BLANKS).starts_with('#');
             if is_clean {
+                known.insert(name);
                 Ok(end)
             } else {
                 Err((
@@ -127,14 +134,18 @@ fn statement(text: &str) -> Result<usize, Wrong> {
                 ))
             }
         }
-        _ => plain(value.trim_end()).map(|()| end),
+        _ => {
+            plain(value.trim_end(), known)?;
+            known.insert(name);
+            Ok(end)
+        }
     }
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
 /// How long a value is up to and with its closing quote.
-fn quoted_value(text: &str, quote: char) -> Result<usize, Wrong> {
+fn quoted_value(text: &str, quote: char, known: &Known<'_>) -> Result<usize, Wrong> {
     let mut characters = text.char_indices().peekable();
     while let Some((at, c)) = characters.next() {
         match c {
@@ -167,7 +178,7 @@ fn quoted_value(text: &str, quote: char) -> Result<usize, Wrong> {
                 }
             },
             '$' if quote == '"' => {
-                let name = reference(&text[at..])?;
+                let name = reference(&text[at..], known)?;
                 for _ in 1..name {
                     characters.next();
                 }
@@ -183,7 +194,7 @@ fn quoted_value(text: &str, quote: char) -> Result<usize, Wrong> {
 }
 
 /// A value without quotes.
-fn plain(value: &str) -> Result<(), Wrong> {
+fn plain(value: &str, known: &Known<'_>) -> Result<(), Wrong> {
     if value.starts_with('#') {
         return Err((
             "a comment takes the place of the value",
@@ -202,14 +213,14 @@ fn plain(value: &str) -> Result<(), Wrong> {
     }
     let mut rest = value;
     while let Some(at) = rest.find('$') {
-        let name = reference(&rest[at..])?;
+        let name = reference(&rest[at..], known)?;
         rest = &rest[at + name..];
     }
     Ok(())
 }
 
 /// How long the `${NAME}` is that the text begins with.
-fn reference(text: &str) -> Result<usize, Wrong> {
+fn reference(text: &str, known: &Known<'_>) -> Result<usize, Wrong> {
     let name = text
         .strip_prefix("${")
         .and_then(|rest| rest.split_once('}'));
@@ -218,6 +229,13 @@ fn reference(text: &str) -> Result<usize, Wrong> {
             if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
         {
+            // As dotenvy looks for it.
+            if !known.contains(name) && env::var(name).is_err() {
+                return Err((
+                    "a variable that it refers to is set neither further up nor in sdp's own environment",
+                    "set it before, or `export` it; a value with a `$` of its own goes between single quotes",
+                ));
+            }
             Ok(name.len() + 3)
         }
         _ => Err(("a `$` stands for no variable", REFER)),
@@ -271,6 +289,8 @@ mod tests {
             "A=b\t# c",
             "A= # c",
             "A=b\"c\"",
+            "A=${A}",
+            "A=\"b ${Y}\"",
             "A=it's",
             "A=C:\\dir",
             "A=$B",

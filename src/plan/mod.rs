@@ -1,13 +1,14 @@
-//! Flags and variables become a validated plan. Nothing is touched here; files are only read.
+//! Flags and variables become a validated plan. Nothing is touched here.
 
 mod arguments;
+mod contents;
 mod env_command;
 mod env_file;
 mod limits;
+mod repository;
 mod secrets;
 mod stamp;
 
-use std::env;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -15,17 +16,18 @@ use std::time::Duration;
 
 pub use arguments::{checked_name, duration, moment};
 use arguments::{delivery, each, health_path, include, inside, label, revision, some_time, usage};
-pub use env_command::from_command;
+pub use contents::{Contents, open_file};
 pub use secrets::{SECRETS, Secret};
 use secrets::{build_variables, credentials, exposed_files, variables};
 
-use crate::cli::{self, Repo};
+use crate::cli;
 pub use crate::cli::{Deliver, Mount, Pull};
 use crate::credentials::Credentials;
 use crate::engine::{BUILTIN, check_image};
-use crate::failure::{Code, Failure, Result};
-use crate::git::{self, Login, Revision};
+use crate::failure::Result;
+use crate::git::Revision;
 pub use limits::{Limits, Restart};
+pub use repository::{Repository, below_root, home, is_path, is_url, resolved};
 pub use stamp::Stamp;
 
 /// Everything that a deployment is to do.
@@ -60,19 +62,6 @@ pub struct Warning {
     pub line: String,
     /// What to do about it.
     pub hint: String,
-}
-
-/// What is deployed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repository {
-    /// Safe as a part of a container's and a file's name.
-    pub name: String,
-    /// The checkout; absolute, free of symbolic links where it exists.
-    pub path: PathBuf,
-    /// Where to clone from, if there is no checkout yet.
-    pub url: Option<String>,
-    /// It was named by a path, which means this checkout and no other of the same name.
-    pub by_path: bool,
 }
 
 /// What to get of the repository, and how.
@@ -185,12 +174,19 @@ impl Publish {
 }
 
 impl Plan {
+    /// `contents` are those of the deployment's files.
+    ///
     /// # Errors
     /// `usage`, where a value cannot be meant.
-    pub fn new(deploy: &cli::Deploy) -> Result<Plan> {
-        let source = &deploy.source;
-        let container = &deploy.container;
-        let release = &deploy.release;
+    pub fn new(deploy: &cli::Deploy, contents: &Contents) -> Result<Plan> {
+        let cli::Settings {
+            source,
+            build,
+            container,
+            limits,
+            release,
+            hooks,
+        } = &deploy.settings;
         let Some(repo) = &deploy.repo else {
             return Err(usage(
                 "the request names no repository",
@@ -200,7 +196,7 @@ impl Plan {
         let (repository, login) =
             Repository::with_login(repo, source.path.as_deref(), source.url.as_deref())?;
         check_image(&container.image, container.image_archive.is_some())?;
-        if let Some(command) = &deploy.hooks.before_start
+        if let Some(command) = &hooks.before_start
             && container.image == BUILTIN
             && container.volume.is_empty()
         {
@@ -219,28 +215,28 @@ impl Plan {
             source: Source {
                 revision: revision(source)?,
                 depth: source.depth,
-                credentials: credentials(source, login)?,
+                credentials: credentials(source, login, contents)?,
                 timeout: some_time("--git-timeout", &source.git_timeout)?,
             },
             force: source.force,
             submodules: source.submodules,
             build: Build {
-                package: deploy.build.package.clone(),
+                package: build.package.clone(),
                 workdir: inside(
                     "--workdir",
-                    deploy.build.workdir.as_deref().unwrap_or(Path::new("")),
+                    build.workdir.as_deref().unwrap_or(Path::new("")),
                 )?,
-                tags: deploy.build.tags.clone(),
-                ldflags: deploy.build.ldflags.clone(),
-                cgo: deploy.build.cgo,
-                env: build_variables(&deploy.build.variables)?,
-                go: deploy.build.go.clone(),
+                tags: build.tags.clone(),
+                ldflags: build.ldflags.clone(),
+                cgo: build.cgo,
+                env: build_variables(&build.variables)?,
+                go: build.go.clone(),
             },
             container: Container {
                 image: container.image.clone(),
-                env: variables(container)?,
+                env: variables(container, contents)?,
                 publish: each(&container.publish, Publish::parse)?,
-                limits: Limits::new(&deploy.limits, &volumes)?,
+                limits: Limits::new(limits, &volumes)?,
                 volumes,
                 port: container.port,
                 network: container.network.clone(),
@@ -250,7 +246,7 @@ impl Plan {
                 mount: container.mount,
                 deliver: delivery(container.deliver, container.mount)?,
                 include: each(&container.include, include)?,
-                secrets: each(&container.secret, Secret::parse)?,
+                secrets: each(&container.secret, |word| Secret::parse(word, contents))?,
             },
             pull: container.pull,
             image_archive: container.image_archive.clone(),
@@ -264,9 +260,9 @@ impl Plan {
                 settle: duration("--settle", &release.settle)?,
             },
             hooks: Hooks {
-                before_build: deploy.hooks.before_build.clone(),
-                before_start: deploy.hooks.before_start.clone(),
-                after_deploy: deploy.hooks.after_deploy.clone(),
+                before_build: hooks.before_build.clone(),
+                before_start: hooks.before_start.clone(),
+                after_deploy: hooks.after_deploy.clone(),
             },
             keep: usize::from(release.keep),
             canary: !release.no_canary,
@@ -296,8 +292,8 @@ impl Plan {
 
     /// The secrets among the flags of a deployment of which no plan can be made, as far as they can be
     /// read: an error may quote any word of the command line.
-    pub fn secrets_in(deploy: &cli::Deploy) -> Vec<(String, String)> {
-        secrets::secrets(deploy)
+    pub fn secrets_in(deploy: &cli::Deploy, contents: &Contents) -> Vec<(String, String)> {
+        secrets::secrets(deploy, contents)
     }
 
     /// The secrets that no event may show, with the names of their variables.
@@ -358,190 +354,10 @@ impl Build {
     }
 }
 
-impl Repository {
-    /// Finds out what `repo` means: a name in sdp.toml, a git URL, a path, or a directory's name
-    /// below `$SDP_ROOT`.
-    ///
-    /// # Errors
-    /// `usage`, where no name can be made of it.
-    pub fn resolve(repo: &Repo) -> Result<Repository> {
-        Repository::with_login(repo, None, None).map(|(repository, _)| repository)
-    }
-
-    /// The same for a deployment, and what the URL says of user and password: it is kept without.
-    fn with_login(
-        repo: &Repo,
-        path: Option<&Path>,
-        url: Option<&str>,
-    ) -> Result<(Repository, Option<Login>)> {
-        let place = repo.place.as_ref();
-        let repo = repo.word.as_str();
-        if repo.is_empty() {
-            return Err(usage(
-                "REPO is empty",
-                "`sdp deploy .` deploys the checkout in this directory",
-            ));
-        }
-        let repo_is_url = place.is_none() && is_url(repo);
-        let by_path = match place {
-            Some(place) => path.is_some() || place.is_fixed,
-            None => path.is_some() || is_path(repo),
-        };
-        let by_path = by_path && !repo_is_url;
-        let url = url.or(repo_is_url.then_some(repo)).map(str::to_owned);
-        let path = match path.or(place.map(|place| place.path.as_path())) {
-            Some(path) => path.to_owned(),
-            None if repo_is_url => home()?.join(name_of(repo)?),
-            None if is_path(repo) => PathBuf::from(repo),
-            None => below_root(repo),
-        };
-        let path = resolved(&path).map_err(|error| {
-            Failure::io(
-                Code::Usage,
-                format_args!("find `{}`", path.display()),
-                error,
-            )
-        })?;
-        let name = if let Some(place) = place {
-            place.name.clone()
-        } else if repo_is_url {
-            name_of(repo)?
-        } else {
-            name_of(&path.to_string_lossy())?
-        };
-        let (url, login) = match url {
-            Some(url) => {
-                let (url, login) = git::split_login(&absolute_url(&url))?;
-                (Some(url), login)
-            }
-            None => (None, None),
-        };
-        let repository = Repository {
-            name,
-            path,
-            url,
-            by_path,
-        };
-        Ok((repository, login))
-    }
-}
-
 /// The time and four random digits: sorts by time, and two at once do not meet.
 pub fn fresh_id() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one(0) & 0xffff;
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
     format!("{now}-{random:04x}")
-}
-
-pub fn is_url(text: &str) -> bool {
-    text.contains("://") || scp_like(text).is_some()
-}
-
-/// A path is a URL, too; relative to where sdp was started, not to the checkout.
-fn absolute_url(url: &str) -> String {
-    match std::path::absolute(url) {
-        Ok(path) if !is_url(url) => path.to_string_lossy().into_owned(),
-        _ => url.to_owned(),
-    }
-}
-
-/// Whether a word is a path and no name.
-pub fn is_path(word: &str) -> bool {
-    word.contains('/') || word == "." || word == ".."
-}
-
-/// Where a directory that is named by a name alone lies.
-pub fn below_root(name: &str) -> PathBuf {
-    env::var_os("SDP_ROOT")
-        .map_or_else(PathBuf::new, PathBuf::from)
-        .join(name)
-}
-
-/// The absolute path without symbolic links, as far as it exists; the same before and after a clone.
-///
-/// # Errors
-/// Those of the file system.
-pub fn resolved(path: &Path) -> std::io::Result<PathBuf> {
-    resolve_links(&std::path::absolute(path)?)
-}
-
-fn resolve_links(path: &Path) -> std::io::Result<PathBuf> {
-    match path.canonicalize() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            match (path.parent(), path.file_name()) {
-                (Some(parent), Some(name)) => Ok(resolve_links(parent)?.join(name)),
-                _ => Err(error),
-            }
-        }
-        resolved => resolved,
-    }
-}
-
-/// `host:path`, git's short form of an ssh URL, unless that is a file's name.
-fn scp_like(text: &str) -> Option<&str> {
-    let (host, path) = text.split_once(':')?;
-    (!host.is_empty() && !host.contains('/') && !Path::new(text).exists()).then_some(path)
-}
-
-/// The last component without `.git`, with everything that a container's name cannot hold replaced.
-fn name_of(repo: &str) -> Result<String> {
-    let path = scp_like(repo).unwrap_or(repo).trim_end_matches('/');
-    let last = path.rsplit('/').next().unwrap_or(path);
-    let name: String = last
-        .strip_suffix(".git")
-        .unwrap_or(last)
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "_.-".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    if name.is_empty() {
-        return Err(usage(
-            format!("no name can be made of `{repo}`"),
-            "give a directory whose name has a letter or digit in it",
-        ));
-    }
-    Ok(name.to_owned())
-}
-
-/// Where what is named by a URL alone is cloned to.
-///
-/// # Errors
-/// `usage`, where there is no home directory.
-pub fn home() -> Result<PathBuf> {
-    let below = |variable: &str, rest: &str| {
-        env::var_os(variable)
-            .filter(|value| !value.is_empty())
-            .map(|base| Path::new(&base).join(rest))
-    };
-    below("SDP_HOME", "")
-        .or_else(|| below("XDG_DATA_HOME", "sdp"))
-        .or_else(|| below("HOME", ".local/share/sdp"))
-        .ok_or_else(|| {
-            usage(
-                "there is no home directory to clone into",
-                "`--path DIR`, or set SDP_HOME",
-            )
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_name_is_made_of_the_last_component() {
-        assert_eq!(name_of("https://h/team/shop.git").unwrap(), "shop");
-        assert_eq!(name_of("git@h:team/shop.git/").unwrap(), "shop");
-        assert_eq!(name_of("/srv/größer shop").unwrap(), "gr--er-shop");
-        assert_eq!(name_of("/srv/.shop").unwrap(), "shop");
-        assert_eq!(name_of("/").unwrap_err().code, Code::Usage);
-    }
 }

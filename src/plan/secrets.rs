@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Warning;
 use super::arguments::{each, usage};
+use super::contents::{Contents, open_file, read};
 use super::env_file;
 use crate::cli;
 use crate::credentials::Credentials;
@@ -16,14 +17,18 @@ use crate::shell::quoted;
 
 /// The variables, each once: what is said nearer to the deployment counts more, and in the same place
 /// those of the files less than those of the command, and these less than those of the flags.
-pub(super) fn variables(container: &cli::Container) -> Result<Vec<(String, String)>> {
+pub(super) fn variables(
+    container: &cli::Container,
+    contents: &Contents,
+) -> Result<Vec<(String, String)>> {
     let layers = &container.layers;
     let mut said = Vec::new();
     for file in &container.env_file {
-        let found = env_file::read(file)?.into_iter();
+        let found = env_file::read(file, contents)?.into_iter();
         said.extend(found.map(|variable| (layers.env_file, variable)));
     }
-    let commanded = container.commanded.iter().cloned();
+    let has_command = container.env_command.is_some();
+    let commanded = contents.commanded.iter().filter(|_| has_command).cloned();
     said.extend(commanded.map(|variable| (layers.env_command, variable)));
     for (at, text) in container.env.iter().enumerate() {
         let layer = layers.env.get(at).copied().unwrap_or_default();
@@ -38,9 +43,6 @@ pub(super) fn variables(container: &cli::Container) -> Result<Vec<(String, Strin
     }
     Ok(variables)
 }
-
-/// What is looked for in every event, in bytes.
-const LARGEST_SECRET: u64 = 1024 * 1024;
 
 /// Where the container sees its secrets.
 pub const SECRETS: &str = "/run/secrets";
@@ -60,7 +62,7 @@ impl Secret {
     ///
     /// # Errors
     /// `usage`; those of the file system.
-    pub(super) fn parse(text: &str) -> Result<Secret> {
+    pub(super) fn parse(text: &str, contents: &Contents) -> Result<Secret> {
         let (name, file) = text.split_once('=').unwrap_or((text, ""));
         let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -70,13 +72,8 @@ impl Secret {
                 "`--secret TOKEN=/etc/shop/token`",
             ));
         }
-        let read = fs::canonicalize(file).and_then(|path| {
-            let found = fs::metadata(&path)?;
-            if !found.is_file() || found.len() > LARGEST_SECRET {
-                return Err(std::io::Error::other("it is to be a file of up to 1 MiB"));
-            }
-            Ok((fs::read(&path)?, path))
-        });
+        let content = contents.bytes(Path::new(file));
+        let read = content.and_then(|content| Ok((content, fs::canonicalize(file)?)));
         let (content, file) = read.map_err(|error| {
             Failure::io(Code::Usage, format_args!("read `{file}`"), error).hint(format!(
                 "`ls -l {}`; --secret {name}=FILE names a file with a secret in it",
@@ -86,14 +83,14 @@ impl Secret {
         Ok(Secret {
             name: name.to_owned(),
             file,
-            content: String::from_utf8_lossy(&content).into_owned(),
+            content: String::from_utf8_lossy(content).into_owned(),
         })
     }
 
-    /// What a file of this name holds, if it can be read as one of `--secret`.
-    pub fn content(name: &str, file: &str) -> Option<String> {
-        let secret = Secret::parse(&format!("{name}={file}")).ok()?;
-        Some(secret.content)
+    /// What a file that a container has mounted holds, if it is still there.
+    pub fn content(file: &Path) -> Option<String> {
+        let bytes = read(file, false).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Where the container sees it.
@@ -155,30 +152,37 @@ fn variable(flag: &str, text: &str) -> Result<(String, String)> {
 }
 
 /// Values of variables and the token, with names; what cannot be read is left out.
-pub(super) fn secrets(deploy: &cli::Deploy) -> Vec<(String, String)> {
-    let flags = deploy.container.env.iter().chain(&deploy.build.variables);
+pub(super) fn secrets(deploy: &cli::Deploy, contents: &Contents) -> Vec<(String, String)> {
+    let cli::Settings {
+        source,
+        build,
+        container,
+        limits,
+        ..
+    } = &deploy.settings;
+    let flags = container.env.iter().chain(&build.variables);
     let flags = flags.filter_map(|flag| match flag.split_once('=') {
         Some((name, value)) => Some((name.to_owned(), value.to_owned())),
         None => Some((flag.clone(), env::var(flag).ok()?)),
     });
-    let files = deploy.container.env_file.iter();
-    let files = files.filter_map(|file| env_file::read(file).ok());
-    let token = match (&deploy.source.git_token_file, &deploy.source.login) {
+    let files = container.env_file.iter();
+    let files = files.filter_map(|file| env_file::read(file, contents).ok());
+    let token = match (&source.git_token_file, &source.login) {
         (_, Some(login)) => Some(login.token.clone()),
-        (Some(file), None) => token_in(file).ok(),
+        (Some(file), None) => token_in(file, contents).ok(),
         (None, None) => env::var("SDP_GIT_TOKEN").ok(),
     };
-    let contents = deploy.container.secret.iter();
-    let contents = contents.filter_map(|text| Secret::parse(text).ok());
-    let of_logs = deploy.limits.log_opt.iter();
+    let mounted = container.secret.iter();
+    let mounted = mounted.filter_map(|text| Secret::parse(text, contents).ok());
+    let of_logs = limits.log_opt.iter();
     let of_logs = of_logs
         .filter_map(|option| option.split_once('='))
         .filter(|(name, _)| redact::speaks_of_secrets(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     flags
         .chain(files.flatten())
-        .chain(deploy.container.commanded.iter().cloned())
-        .chain(contents.map(|secret| (secret.name, secret.content)))
+        .chain(contents.commanded.iter().cloned())
+        .chain(mounted.map(|secret| (secret.name, secret.content)))
         .chain(token.map(|token| ("token".to_owned(), token)))
         .chain(of_logs)
         .collect()
@@ -214,11 +218,15 @@ fn exposed(file: &Path) -> Option<Warning> {
 }
 
 /// The deployment's own credentials. A token that is given by itself beats the one in the URL.
-pub(super) fn credentials(source: &cli::Source, login: Option<Login>) -> Result<Credentials> {
+pub(super) fn credentials(
+    source: &cli::Source,
+    login: Option<Login>,
+    contents: &Contents,
+) -> Result<Credentials> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let (user, token) = match (&source.login, &source.git_token_file) {
         (Some(login), _) => (login.user.clone(), Some(login.token.clone())),
-        (None, Some(file)) => (variable("SDP_GIT_USER"), Some(token_in(file)?)),
+        (None, Some(file)) => (variable("SDP_GIT_USER"), Some(token_in(file, contents)?)),
         (None, None) => (variable("SDP_GIT_USER"), variable("SDP_GIT_TOKEN")),
     };
     let ssh_key = source.ssh_key.as_deref().map(ssh_key).transpose()?;
@@ -235,8 +243,8 @@ pub(super) fn credentials(source: &cli::Source, login: Option<Login>) -> Result<
 }
 
 /// The first line of a file, which is the token.
-fn token_in(file: &Path) -> Result<String> {
-    let text = fs::read_to_string(file).map_err(|error| {
+fn token_in(file: &Path, contents: &Contents) -> Result<String> {
+    let text = contents.text(file).map_err(|error| {
         Failure::io(
             Code::Usage,
             format_args!("read `{}`", file.display()),
@@ -256,9 +264,9 @@ fn token_in(file: &Path) -> Result<String> {
     }
 }
 
-/// A key that is there; ssh would only say that it was refused.
+/// A key that is there and can be read more than once; ssh would only say that it was refused.
 fn ssh_key(file: &Path) -> Result<PathBuf> {
-    let found = std::path::absolute(file).and_then(|path| fs::File::open(&path).map(|_| path));
+    let found = std::path::absolute(file).and_then(|path| open_file(&path).map(|_| path));
     found.map_err(|error| {
         Failure::io(
             Code::Usage,
@@ -279,11 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_nearer_counts_more_whatever_its_kind() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.env");
-        fs::write(&file, "A=file\nB=file\nC=file\n").unwrap();
-        let file = file.to_str().unwrap();
-        let words = ["sdp", "deploy", "shop", "--env-file", file];
+        let words = ["sdp", "deploy", "shop", "--env-file", "a.env"];
         let flags = [
             "-e",
             "A=repository",
@@ -293,12 +297,15 @@ mod tests {
             "D=repository",
         ];
         let cli = Cli::try_parse_from(words.iter().chain(&flags)).unwrap();
-        let mut container = cli.command.into_deploy().unwrap().container;
-        container.commanded = vec![("C".to_owned(), "command".to_owned())];
+        let mut container = cli.command.into_deploy().unwrap().settings.container;
+        container.env_command = Some("pass".to_owned());
+        let mut contents = Contents::default();
+        contents.put("a.env", "A=file\nB=file\nC=file\n");
+        contents.commanded = vec![("C".to_owned(), "command".to_owned())];
         container.layers.env_file = Layer::Environment;
         container.layers.env_command = Layer::Repository;
         container.layers.env = vec![Layer::Repository, Layer::Environment, Layer::Repository];
-        let mut found = variables(&container).unwrap();
+        let mut found = variables(&container, &contents).unwrap();
         found.sort();
         let found: Vec<String> = found
             .iter()
