@@ -360,6 +360,9 @@ async fn prepare(
     image: &mut Provision,
 ) -> Result<Spec> {
     let image = image.wait(cx).await?;
+    warn_of(start::writable_volumes(plan, &image), |line, hint| {
+        cx.events.warn(line, hint);
+    });
     let pulled = made.pulled;
     let origin = Origin {
         git: &pulled.git,

@@ -24,6 +24,8 @@ pub struct Image {
     arch: String,
     /// Such as `v7`.
     variant: String,
+    /// Where it asks for volumes: the engine makes one for each that nothing else is mounted at.
+    volumes: Vec<String>,
 }
 
 /// How an image that is not there may be had.
@@ -43,6 +45,20 @@ pub struct Arrival {
 }
 
 impl Image {
+    /// The volumes that it asks for and that are not among what is mounted, sorted.
+    pub fn own_volumes<'a>(&'a self, mounted: &[&str]) -> Vec<&'a str> {
+        let bare = |path: &'a str| path.trim_end_matches('/');
+        let all = self.volumes.iter().map(|path| bare(path));
+        let is_mounted = |path: &&str| {
+            mounted
+                .iter()
+                .any(|other| other.trim_end_matches('/') == *path)
+        };
+        let mut own: Vec<&str> = all.filter(|path| !is_mounted(path)).collect();
+        own.sort_unstable();
+        own
+    }
+
     /// An image for another platform is refused also where the engine could emulate that: programs are
     /// built for the engine's own.
     ///
@@ -88,6 +104,10 @@ impl Engine {
                 os: found.os.unwrap_or_default(),
                 arch: found.architecture.unwrap_or_default(),
                 variant: found.variant.unwrap_or_default(),
+                volumes: found
+                    .config
+                    .and_then(|config| config.volumes)
+                    .unwrap_or_default(),
                 reference: reference.to_owned(),
             })),
             Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
