@@ -5,6 +5,8 @@ use std::io;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bollard::models::ImageInspect;
+use sha2::{Digest as _, Sha256};
 
 /// What `--image` takes for it.
 pub const BUILTIN: &str = "builtin";
@@ -17,12 +19,34 @@ const NSSWITCH: &str = "hosts: files dns\n";
 /// Its name in the engine; an image that another version imported is not taken for this one.
 pub(super) const REFERENCE: &str = concat!("sdp-builtin:", env!("CARGO_PKG_VERSION"));
 
+const LABEL: (&str, &str) = ("sdp.builtin", "true");
+
 /// Settings of the image beside its files.
 pub(super) fn changes() -> Vec<String> {
+    let (label, value) = LABEL;
     vec![
         "ENV PATH=/src:/usr/local/bin:/usr/bin:/bin".to_owned(),
-        "LABEL sdp.builtin=true".to_owned(),
+        format!("LABEL {label}={value}"),
     ]
+}
+
+/// Whether an image of that name is what sdp imports: the same files and nothing upon them. Whoever
+/// may talk to the engine can give its name to any other.
+pub(super) fn is_ours(found: &ImageInspect) -> bool {
+    let labels = found
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.as_ref());
+    let is_labelled = labels
+        .and_then(|labels| labels.get(LABEL.0))
+        .map(String::as_str)
+        == Some(LABEL.1);
+    let layers = found
+        .root_fs
+        .as_ref()
+        .and_then(|root| root.layers.as_deref());
+    let digest = root().map(|root| format!("sha256:{:x}", Sha256::digest(root)));
+    is_labelled && digest.is_ok_and(|digest| layers == Some(&[digest][..]))
 }
 
 /// The root file system as a tar archive.

@@ -86,12 +86,13 @@ impl Image {
 }
 
 impl Engine {
-    /// Looks for an image. `None`: it is not there.
+    /// Looks for an image. `None`: it is not there, or another one has the built-in image's name.
     ///
     /// # Errors
     /// Those of any call to the engine.
     pub async fn image(&self, reference: &str) -> Result<Option<Image>> {
-        let reference = if reference == BUILTIN {
+        let is_builtin = reference == BUILTIN;
+        let reference = if is_builtin {
             builtin::REFERENCE
         } else {
             reference
@@ -99,6 +100,7 @@ impl Engine {
         // It goes into a path of the engine's API as it is.
         Reference::parse(reference)?;
         match self.docker.inspect_image(reference).await {
+            Ok(found) if is_builtin && !builtin::is_ours(&found) => Ok(None),
             Ok(found) => Ok(Some(Image {
                 id: found.id.unwrap_or_default(),
                 os: found.os.unwrap_or_default(),
@@ -133,11 +135,13 @@ impl Engine {
         progress: impl Fn(Arrival) + Send + Sync + 'static,
     ) -> Result<Image> {
         match (present, ways.archive, ways.pull) {
-            (Some(image), ..) if wanted == BUILTIN => return Ok(image),
+            (Some(image), ..) if wanted == BUILTIN && image.check(platform).is_ok() => {
+                return Ok(image);
+            }
+            _ if wanted == BUILTIN => self.import_builtin().await?,
             (Some(image), _, Pull::Missing | Pull::Never) => {
                 return image.check(platform).map(|()| image);
             }
-            (None, ..) if wanted == BUILTIN => self.import_builtin().await?,
             (_, Some(archive), _) => self.load(archive, wanted, progress).await?,
             (None, None, Pull::Never) => {}
             (_, None, Pull::Always) | (None, None, Pull::Missing) => {

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bollard::Docker;
-use bollard::query_parameters::ListVolumesOptions;
+use bollard::query_parameters::{ListVolumesOptions, TagImageOptionsBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::engine::{self, Container};
 use super::http::get_with;
-use super::{Authority, base, eventually};
+use super::{Authority, BASE, base, eventually};
 
 pub struct SecondEngine {
     root: TempDir,
@@ -211,6 +211,13 @@ impl SecondEngine {
             .join(self.holder.id().to_string())
             .join("root")
             .join(path)
+    }
+
+    /// Gives the image that tests deploy into one more name.
+    pub fn tag_base(&self, name: &str, tag: &str) {
+        let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
+        let tagged = engine::block_on(self.connect().tag_image(BASE, Some(options)));
+        tagged.expect("tag an image");
     }
 
     /// Removes a container as people do.
