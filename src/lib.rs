@@ -68,6 +68,7 @@ pub fn run() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
     let as_helper = credentials::answer_git(arguments())
         .or_else(|| child::run_on_leash(arguments()))
+        .or_else(|| child::run_on_tether(arguments()))
         .or_else(|| child::run_dying_with(arguments()));
     if let Some(code) = as_helper {
         return ExitCode::from(code);

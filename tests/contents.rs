@@ -393,6 +393,21 @@ fn submodule_over_a_configured_ssh() {
 
     run.deployed(FIRST);
     assert_eq!(host.answer(), "one");
+
+    // A key for this deployment goes to the same ssh.
+    let asked = host.path("asked");
+    let script = format!(
+        "echo \"$*\" >> {}\nfor last; do :; done\nexec sh -c \"$last\"",
+        asked.display()
+    );
+    host.instead_of("my-ssh", &script);
+    fs::remove_dir_all(host.checkout().join("lib")).unwrap();
+    fs::remove_dir_all(host.checkout().join(".git/modules/lib")).unwrap();
+    let key = host.at_home("key", "");
+    let run = nested.deploy().env("GIT_CONFIG_GLOBAL", &config);
+    run.args(&["--ssh-key", &key]).run().deployed(NEXT);
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.contains(&format!("-i {key} ")), "{asked}");
 }
 
 /// Git gets the time to take its lock files with it.
