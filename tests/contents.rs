@@ -410,6 +410,26 @@ fn submodule_over_a_configured_ssh() {
     assert!(asked.contains(&format!("-i {key} ")), "{asked}");
 }
 
+/// A lock file that a killed git has left in a submodule is told as one of the checkout's own is.
+#[test]
+fn submodule_that_is_locked() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    let lock = host.checkout().join(".git/modules/lib/index.lock");
+    fs::write(&lock, "").unwrap();
+    fs::remove_file(host.checkout().join(".git/modules/lib/index")).unwrap();
+
+    let run = nested.deploy().run().failed(4, "git_locked", &NEXT[..3]);
+
+    let problem = run.problem();
+    let (message, hint) = (&problem.message, problem.hint.as_deref().unwrap());
+    assert!(message.contains("no git process holds it"), "{message}");
+    assert_eq!(hint, format!("`rm {}` and deploy again", lock.display()));
+    fs::remove_file(lock).unwrap();
+    nested.deploy().args(&["--force"]).run().deployed(NEXT);
+}
+
 /// Git gets the time to take its lock files with it.
 #[test]
 fn interrupted_while_submodules_come() {

@@ -63,10 +63,14 @@ impl Git {
     /// configured others that do.
     ///
     /// # Errors
-    /// `git_failed` with git's last lines, or the interruption.
+    /// `git_failed` with git's last lines, `git_locked`, or the interruption.
     pub async fn update_submodules(&self, program: Program<'_>, force: bool) -> Result<()> {
         self.refuse_severed()?;
         self.remove_half_clones()?;
+        for (_, submodule) in self.submodule_checkouts()? {
+            // Of a lock file there git only says that it exists.
+            submodule.refuse_locked_index()?;
+        }
         let mut arguments = vec!["submodule", "update", "--init", "--recursive"];
         if force {
             arguments.push("--force");
