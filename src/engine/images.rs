@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
 
 use super::reference::Reference;
@@ -163,11 +163,19 @@ impl Engine {
             .build();
         let root = builtin::root().map_err(anyhow::Error::from)?;
         let body = bollard::body_full(root.into());
+        let failed = |error| self.failure("import the built-in image", error);
         let mut steps = self.docker.create_image(Some(options), Some(body), None);
+        let mut id = None;
         while let Some(step) = steps.next().await {
-            step.map_err(|error| self.failure("import the built-in image", error))?;
+            id = step.map_err(failed)?.status.or(id);
         }
-        Ok(())
+        // Podman calls it `latest`, whatever it was asked for.
+        let Some(id) = id.filter(|id| id.starts_with("sha256:")) else {
+            return Ok(());
+        };
+        let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
+        let tagged = self.docker.tag_image(&id, Some(options)).await;
+        tagged.map_err(failed)
     }
 }
 

@@ -213,11 +213,15 @@ impl SecondEngine {
             .join(path)
     }
 
-    /// Gives the image that tests deploy into one more name.
-    pub fn tag_base(&self, name: &str, tag: &str) {
+    /// Gives the image that tests deploy into one more name, and returns its id.
+    pub fn tag_base(&self, name: &str, tag: &str) -> Option<String> {
+        let docker = self.connect();
         let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
-        let tagged = engine::block_on(self.connect().tag_image(BASE, Some(options)));
-        tagged.expect("tag an image");
+        engine::block_on(async {
+            let tagged = docker.tag_image(BASE, Some(options)).await;
+            tagged.expect("tag an image");
+            docker.inspect_image(BASE).await.expect("the base image").id
+        })
     }
 
     /// Removes a container as people do.
