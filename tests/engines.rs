@@ -489,3 +489,46 @@ fn podman() {
         .collect();
     assert_eq!(names, [first.container()]);
 }
+
+/// What runs before the start misses nothing in the directory that Podman makes for it, and must see the
+/// release all the same.
+#[test]
+fn podman_that_does_not_see_the_release_of_a_hook() {
+    let podman = Podman::start();
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let [nsenter, net] = podman.wrapper();
+    let url = origin.url();
+    let deploy = |more: &[&str]| {
+        let arguments = ["deploy", host.name(), "--url", &url, "--json"];
+        let sdp = host.sdp_through(&[&nsenter, &net], &arguments).args(more);
+        sdp.env("DOCKER_HOST", &podman.address()).run()
+    };
+    let hook = ["--before-start", "cat /src/go.mod"];
+    let has_seen = |run: &Run| run.output().lines().any(|line| line.starts_with("module "));
+
+    // An image that it has imported is known again.
+    deploy(&["--image", "builtin"]).exited(0);
+    deploy(&["--image", "builtin"]).exited(0);
+    let containers = podman.containers(&host.label());
+    assert_eq!(containers.len(), 2);
+    assert_eq!(containers[0].inspect.image, containers[1].inspect.image);
+
+    let seen = deploy(&hook).exited(0);
+    assert!(has_seen(&seen), "{}", seen.story());
+    assert_eq!(podman.volumes(), 0);
+    podman.hide(&host.path(""), true);
+    let mounted = deploy(&[&hook[..], &["--deliver", "mount"]].concat()).exited(6);
+    let live = deploy(&[&hook[..], &["--mount", "checkout"]].concat()).exited(6);
+    let unseen = deploy(&hook);
+    podman.hide(&host.path(""), false);
+
+    let unseen = unseen.exited(0);
+    assert!(has_seen(&unseen), "{}", unseen.story());
+    assert_eq!(podman.volumes(), 1);
+    for (run, flag) in [(mounted, "--deliver upload"), (live, "--mount checkout")] {
+        assert_eq!(run.problem().code, "start_failed", "{}", run.story());
+        let hint = run.problem().hint.as_deref().unwrap();
+        assert!(hint.contains(flag), "{hint}");
+    }
+}

@@ -210,7 +210,10 @@ async fn create_and_wait(cx: &Context, engine: &Engine, spec: &Spec, command: &s
     cx.interrupt.check()?;
     let created = engine.create(spec);
     let id = cx.interrupt.or_after(GRACE, created).await?;
-    let checked = check_loader(engine, &id, spec);
+    let checked = async {
+        delivery::refuse_unseen(engine, &id, spec).await?;
+        check_loader(engine, &id, spec).await
+    };
     cx.interrupt.or(checked).await?;
     match run(cx, engine, &id, &spec.name).await {
         Ok(Exit { code: 0, .. }) => Ok(()),
