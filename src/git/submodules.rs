@@ -67,9 +67,13 @@ impl Git {
     pub async fn update_submodules(&self, program: Program<'_>, force: bool) -> Result<()> {
         self.refuse_severed()?;
         self.remove_half_clones()?;
-        for (_, submodule) in self.submodule_checkouts()? {
-            // Of a lock file there git only says that it exists.
-            submodule.refuse_locked_index()?;
+        for submodule in self.submodules()? {
+            // Of a lock file in its way there git only says that it exists.
+            if let Some(checkout) = submodule.checkout
+                && (force || !checkout.is_at(submodule.commit))
+            {
+                checkout.refuse_locked_index()?;
+            }
         }
         let mut arguments = vec!["submodule", "update", "--init", "--recursive"];
         if force {
