@@ -8,41 +8,29 @@
 //! What is under way is written down before it is done, so that the next command can complete or
 //! take back what a killed one left; see [`crate::upkeep`].
 
+mod incoming;
+mod ports;
+mod way_back;
+
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
 use crate::delivery;
-use crate::engine::{
-    Container, Engine, Identity, Spec, is_others_network, shared_host_port, uploader,
-};
+use crate::engine::{Container, Engine, Identity, Spec, uploader};
 use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Deliver, Publish, Restart};
+use crate::plan::{Deliver, Restart};
 use crate::probe::{self, Candidate, Proof};
 use crate::release::{Store, Underway};
 
-/// The container that is to serve.
-#[derive(Debug)]
-pub enum Incoming {
-    /// One that does not exist yet.
-    New(Box<Spec>),
-    /// A stopped one of an earlier release.
-    Kept {
-        container: Container,
-        identity: Identity,
-        publish: Vec<Publish>,
-        /// It lives in the host's network, or another container's.
-        in_others_network: bool,
-    },
-}
+pub use incoming::Incoming;
+pub use ports::{check_ports, held_by_process};
+pub use way_back::{examine, revive};
 
 /// How long a call to the engine is still waited for after a signal.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How long each call may take when things are taken back, perhaps because the engine is stuck.
-const WAY_BACK: Duration = Duration::from_secs(20);
 
 /// What is left of a hand-over that worked.
 #[derive(Debug)]
@@ -109,39 +97,6 @@ enum Way {
     Canary,
     /// The former one stops before anything of the new release runs.
     After,
-}
-
-impl Incoming {
-    fn name(&self) -> &str {
-        match self {
-            Incoming::New(spec) => &spec.name,
-            Incoming::Kept { container, .. } => &container.name,
-        }
-    }
-
-    fn identity(&self) -> &Identity {
-        match self {
-            Incoming::New(spec) => &spec.identity,
-            Incoming::Kept { identity, .. } => identity,
-        }
-    }
-
-    /// It lives in the host's network, or another container's.
-    fn shares_ports_unpublished(&self) -> bool {
-        match self {
-            Incoming::New(spec) => spec.network.as_deref().is_some_and(is_others_network),
-            Incoming::Kept {
-                in_others_network, ..
-            } => *in_others_network,
-        }
-    }
-
-    fn publish(&self) -> &[Publish] {
-        match self {
-            Incoming::New(spec) => &spec.publish,
-            Incoming::Kept { publish, .. } => publish,
-        }
-    }
 }
 
 impl<'a> Handover<'a> {
@@ -431,75 +386,6 @@ impl<'a> Handover<'a> {
         })
     }
 
-    /// Takes everything back: removes what was created, starts again what was stopped. Returns the
-    /// failure that led here, or a worse one. What cannot be taken back now stays written down, for
-    /// the next command.
-    async fn undo(&mut self, failure: Failure, events: &StageEmitter) -> Failure {
-        // What runs by then may look well, but it was told to be a failure.
-        self.store.begin(&self.underway(true)).ok();
-        self.see_off().await.ok();
-        let engine = self.engine.impatient(WAY_BACK);
-        let mut undone = self.remove_created(&engine).await;
-        let mut outcome = failure;
-        for former in self.stopped.iter().rev() {
-            events.note(format!("starting {} again", former.name));
-            // Without the port freed, or an engine that answers, there is no use in trying.
-            let revived = match &undone {
-                Ok(()) => revive(&engine, former).await,
-                Err(failure) => Err(Failure::new(failure.code, failure.message.clone())),
-            };
-            if let Err(error) = revived {
-                let message = format!(
-                    "{outcome}; then `{}` did not come back: {error}",
-                    former.name
-                );
-                let hint = format!(
-                    "`docker start {0}`, and `docker logs {0}` if it ends again",
-                    former.name
-                );
-                outcome = Failure::new(Code::FormerLost, message)
-                    .hint(hint)
-                    .detail(outcome.detail);
-                undone = Err(error);
-            }
-        }
-        self.downtime = self
-            .down_since
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        match undone {
-            Ok(()) if !self.cut => {
-                if let Err(error) = self.store.end() {
-                    events.warn(error.to_string(), error.hint);
-                }
-            }
-            Ok(()) => {}
-            Err(error) => {
-                let hint = "the next command that changes something takes the rest back";
-                events.warn(error.to_string(), Some(hint.to_owned()));
-            }
-        }
-        outcome
-    }
-
-    /// Removes what did not exist before, and stops what did not run; that frees the port which a
-    /// former container needs.
-    async fn remove_created(&self, engine: &Engine) -> Result<()> {
-        for name in &self.created {
-            engine.remove(name).await?;
-        }
-        if let Some(volume) = &self.uploaded {
-            engine.remove_volume(volume).await?;
-        }
-        match &self.incoming {
-            Incoming::Kept {
-                container,
-                identity,
-                ..
-            } if self.woken => engine.stop(container, identity.stop_timeout).await,
-            _ => Ok(()),
-        }
-    }
-
     /// The incoming container, created if it does not exist yet.
     async fn provide(&mut self) -> Result<String> {
         match &self.incoming {
@@ -574,7 +460,9 @@ impl<'a> Handover<'a> {
         let (engine, identity) = (self.engine, self.incoming.identity().clone());
         let launched = async move { launch(engine, id, name, &identity).await };
         match self.hear(GRACE, launched).await {
-            Err(failure) if failure.code == Code::PortTaken => Err(self.port_taken(failure).await),
+            Err(failure) if failure.code == Code::PortTaken => {
+                Err(ports::taken(self.engine, self.incoming.publish(), failure).await)
+            }
             launched => launched,
         }
     }
@@ -596,22 +484,6 @@ impl<'a> Handover<'a> {
             self.hear(timeout + GRACE, stopped).await?;
         }
         Ok(())
-    }
-
-    /// The engine's message names the port, but not who holds it.
-    async fn port_taken(&self, failure: Failure) -> Failure {
-        let others = self.engine.running_containers().await.unwrap_or_default();
-        let publish = self.incoming.publish();
-        let holder = others
-            .iter()
-            .find_map(|other| shared_host_port(other, publish).map(|port| (other, port)));
-        if let Some((holder, port)) = holder {
-            return held(&holder.name, port);
-        }
-        let mut wanted = publish.iter().filter_map(|publish| publish.host);
-        let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));
-        let port = port.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
-        held_by_process(&port, "another process").detail([failure.message])
     }
 }
 
@@ -653,66 +525,4 @@ async fn launch(
         health: identity.health.clone(),
         watch,
     })
-}
-
-/// Starts a container that served before, and proves it.
-///
-/// # Errors
-/// Why it does not serve again.
-pub async fn revive(engine: &Engine, former: &Container) -> Result<()> {
-    let Some(identity) = &former.identity else {
-        return Ok(());
-    };
-    engine.rearm(&former.id, identity).await?;
-    let mut candidate = launch(engine, former.id.clone(), former.name.clone(), identity).await?;
-    probe::prove(engine, &mut candidate, None).await.map(drop)
-}
-
-/// Proves a container that runs already.
-///
-/// # Errors
-/// Why it does not serve.
-pub async fn examine(engine: &Engine, container: &Container, identity: &Identity) -> Result<()> {
-    let mut candidate = Candidate {
-        id: container.id.clone(),
-        name: container.name.clone(),
-        port: identity.port,
-        health: identity.health.clone(),
-        watch: engine.watch(&container.id).await?,
-    };
-    probe::prove(engine, &mut candidate, None).await.map(drop)
-}
-
-/// Another container than the repository's own holds a port that the plan wants.
-///
-/// # Errors
-/// `port_taken`, with its name.
-pub fn check_ports(
-    running: &[Container],
-    formers: &[Container],
-    publish: &[Publish],
-) -> Result<()> {
-    let foreign = running
-        .iter()
-        .filter(|other| formers.iter().all(|former| former.id != other.id));
-    for other in foreign {
-        if let Some(port) = shared_host_port(other, publish) {
-            return Err(held(&other.name, port));
-        }
-    }
-    Ok(())
-}
-
-/// `port` is held by a process that is no container's.
-pub fn held_by_process(port: &str, process: &str) -> Failure {
-    let message = format!("{port} of the host is taken by {process}");
-    Failure::new(Code::PortTaken, message)
-        .hint("`ss -ltnp` shows which one; `-p` publishes another port")
-}
-
-fn held(container: &str, port: u16) -> Failure {
-    let message = format!("port {port} of the host is taken by the container `{container}`");
-    Failure::new(Code::PortTaken, message).hint(format!(
-        "`docker stop {container}` frees it; `-p` publishes another one"
-    ))
 }

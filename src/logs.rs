@@ -29,9 +29,11 @@ const AWAY: Duration = Duration::from_millis(500);
 /// How long an engine that goes away may leave a question without an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After so much silence, or at most twice as much, it is looked whether the container still runs: the
-/// engine can lose track of a log that it rotates, and then it tells of no end, either.
+/// After so much silence, or at most twice as much, it is looked whether there would be something to hear: the
+/// engine can lose track of a log that it rotates, and then it tells of no end, either. As long as there
+/// is nothing, that is looked for ever less often.
 const SILENCE: Duration = Duration::from_secs(1);
+const LONG_SILENCE: Duration = Duration::from_secs(16);
 
 /// Lines go to the report together: when a moment has passed since the last ones went, or so many
 /// bytes are there.
@@ -286,7 +288,7 @@ impl Reading {
         let mut reader = self.engine.read_log(&self.program.id, &query);
         // One timer for all lines: a million of them would be set and taken back.
         let mut silence = std::pin::pin!(sleep(SILENCE));
-        let mut heard = false;
+        let (mut heard, mut patience) = (false, SILENCE);
         loop {
             if self.batch.size() >= ENOUGH {
                 self.send().await;
@@ -307,14 +309,13 @@ impl Reading {
                     continue;
                 }
                 () = &mut silence, if follow => {
-                    silence.as_mut().reset(Instant::now() + SILENCE);
-                    if !std::mem::take(&mut heard) {
-                        let found = self.engine.inspect(&self.program.id).await;
-                        if found.is_ok_and(|found| found.is_none_or(|found| !found.running)) {
-                            self.send().await;
-                            return Ok(reader);
-                        }
+                    let again = std::mem::take(&mut heard);
+                    if !again && self.has_lost_track().await {
+                        self.send().await;
+                        return Ok(reader);
                     }
+                    patience = if again { SILENCE } else { LONG_SILENCE.min(patience * 2) };
+                    silence.as_mut().reset(Instant::now() + patience);
                     continue;
                 }
             };
@@ -326,6 +327,31 @@ impl Reading {
                 return Ok(reader);
             }
         }
+    }
+
+    /// Whether the engine tells nothing more of a log that it follows, though the container has ended or
+    /// has printed more.
+    async fn has_lost_track(&self) -> bool {
+        match self.engine.inspect(&self.program.id).await {
+            Ok(Some(found)) if found.running => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+        let newest = LogQuery {
+            tail: Some(1),
+            timestamps: true,
+            only: self.wanted.only,
+            tty: self.wanted.tty,
+            ..LogQuery::default()
+        };
+        let mut reader = self.engine.read_log(&self.program.id, &newest);
+        let mut is_behind = false;
+        // A line without its newline is not shown yet, either.
+        while let Ok(true) = reader
+            .more(|line| is_behind |= self.place.is_behind(&line))
+            .await
+        {}
+        is_behind
     }
 
     async fn finish(&mut self, reader: LogReader, stays: impl Fn(Option<&str>) -> bool) {

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::support::program::{self, server};
 use crate::support::{
-    Event, FIRST, Host, Kind, Live, NEXT, Run, SecondEngine, eventually, free_port,
+    Event, FIRST, Fault, Host, Kind, Live, NEXT, Proxy, Run, SecondEngine, eventually, free_port,
 };
 
 /// The events of `sdp logs --json`, which has no last status.
@@ -225,6 +225,25 @@ fn log_rotated_under_logs() {
     let differs = numbers.iter().enumerate().find(|(i, number)| i != *number);
     assert_eq!(differs, None, "the first line that is not the next");
     assert_eq!(numbers.len(), 6000);
+}
+
+/// The engine can lose track of a log that it rotates, and tells nothing more of it.
+#[test]
+fn log_that_comes_to_a_standstill_under_logs() {
+    let host = Host::new();
+    let origin = host.origin(&program::worker());
+    host.deploy(&origin).run().deployed(FIRST);
+    let proxy = Proxy::new(&host.path("engine.sock"));
+    proxy.arm(("logs", 0), Fault::Standstill);
+    let follow = host.sdp(&["logs", host.name(), "-f", "--stream", "stdout"]);
+    let mut live = follow.env("DOCKER_HOST", proxy.address()).spawn();
+    proxy.wait_until_struck();
+    live.wait_for_line("much of the rest", |line| line == "round 100\n");
+    live.interrupt();
+    let run = live.finish().exited(0);
+    for (number, line) in (1..).zip(run.stdout.lines()) {
+        assert_eq!(line, format!("round {number}"));
+    }
 }
 
 /// The reader's pace is sdp's: what has not been read waits at the engine.

@@ -66,6 +66,17 @@ impl Place {
         newest.max(oldest).max(self.floor)
     }
 
+    /// Whether a line is later than all that has been read of its stream, and wanted. It is not taken for read.
+    pub fn is_behind(&self, line: &LogLine<'_>) -> bool {
+        let Some(time) = line.time else { return false };
+        let side = match line.stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        };
+        let moment = time.parse().ok();
+        time > side.last.as_str() && moment.is_some() && moment >= self.floor
+    }
+
     /// Whether a line is new. Call it for each line of a reading.
     pub fn is_new(&mut self, line: &LogLine<'_>) -> bool {
         let Some(time) = line.time else { return true };

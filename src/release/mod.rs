@@ -1,26 +1,24 @@
 //! What lies in `.sdp/`: the lock, the releases, and the program that go keeps up to date.
 
 pub mod history;
+mod include;
+mod lock;
 mod writer;
 
-use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use procfs::{Current as _, LockType};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
 
-use crate::event::Emitter;
 use crate::failure::{Code, Failure, Result};
-use crate::git::{self, Tracked};
-use crate::interrupt::Interrupt;
+use crate::git::Tracked;
 use crate::plan::Repository;
-use crate::shell::quoted;
+use include::included;
 use writer::Writer;
+
+pub use include::check_include;
+pub use lock::{in_use, is_locked};
 
 /// The name of sdp's directory in a checkout.
 pub const DIRECTORY: &str = ".sdp";
@@ -37,9 +35,6 @@ const BUILDING: &str = "building";
 
 /// Of how many deployments the files are kept that have changed during their builds.
 const CHANGED_KEPT: usize = 5;
-
-/// The kernel tells nobody that a lock is free without keeping a thread waiting for it.
-const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// sdp's directory in a checkout, with the lock held: nobody else deploys there.
 #[derive(Debug)]
@@ -74,29 +69,6 @@ pub struct Underway {
     pub stopping: bool,
 }
 
-/// Whether somebody holds a checkout's lock, without touching it: whoever tries it for a moment only may
-/// still turn a deployment away.
-pub fn is_locked(checkout: &Path) -> bool {
-    let Ok(lock) = fs::metadata(checkout.join(DIRECTORY).join("lock")) else {
-        return false;
-    };
-    let device = (rustix::fs::major(lock.dev()), rustix::fs::minor(lock.dev()));
-    procfs::Locks::current().is_ok_and(|locks| {
-        locks.0.iter().any(|held| {
-            held.inode == lock.ino()
-                && (held.devmaj, held.devmin) == device
-                && held.lock_type == LockType::FLock
-        })
-    })
-}
-
-/// The failure of a deployment that meets the lock, with who holds it; `None` if nobody does. Looks as
-/// [`is_locked`] does.
-pub fn in_use(checkout: &Path) -> Option<Failure> {
-    let text = fs::read_to_string(checkout.join(DIRECTORY).join("lock")).unwrap_or_default();
-    is_locked(checkout).then(|| locked(checkout, &text))
-}
-
 /// The hand-over that a killed command left in a checkout, and the deployment whose build was cut.
 pub fn cut(checkout: &Path) -> (Option<Underway>, Option<String>) {
     let directory = checkout.join(DIRECTORY);
@@ -119,124 +91,7 @@ fn cut_build(directory: &Path) -> Option<String> {
     is_name.then_some(id)
 }
 
-/// Who holds the lock; for whoever meets it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Holder {
-    pid: u32,
-    deployment: String,
-    since: String,
-}
-
 impl Store {
-    /// Opens the directory in `checkout`, making it if need be, and takes its lock.
-    ///
-    /// # Errors
-    /// `locked`, with who holds it; `disk_full`, `permission_denied`.
-    pub fn lock(checkout: &Path, deployment: &str) -> Result<Store> {
-        let directory = checkout.join(DIRECTORY);
-        let path = directory.join("lock");
-        let (is_new, mut lock) = loop {
-            let is_new = make_directory(checkout, &directory)?;
-            let opened = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path);
-            let mut lock = match opened {
-                Ok(lock) => lock,
-                // Taken back since it was made.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(io(format_args!("open `{}`", path.display()), error)),
-            };
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(fs::TryLockError::WouldBlock) => {
-                    let mut text = String::new();
-                    lock.read_to_string(&mut text).ok();
-                    return Err(locked(checkout, &text));
-                }
-                Err(fs::TryLockError::Error(error)) => {
-                    return Err(io(format_args!("lock `{}`", path.display()), error));
-                }
-            }
-            // Whoever held it may have taken its directory back, and the file with it.
-            if is_at(&lock, &path) {
-                break (is_new, lock);
-            }
-        };
-        let ignore = directory.join(".gitignore");
-        if !ignore.exists() {
-            write_atomically(&ignore, b"*\n")?;
-        }
-        let holder = Holder {
-            pid: std::process::id(),
-            deployment: deployment.to_owned(),
-            since: history::time(jiff::Timestamp::now()),
-        };
-        let text = serde_json::to_vec(&holder).map_err(anyhow::Error::from)?;
-        lock.set_len(0)
-            .and_then(|()| lock.write_all(&text))
-            .map_err(|error| io(format_args!("write `{}`", path.display()), error))?;
-        Ok(Store {
-            directory,
-            is_new,
-            _lock: lock,
-        })
-    }
-
-    /// Takes the lock of a checkout that has been deployed from. `has_containers`: it has some, though
-    /// perhaps no directory of sdp's, as in a fresh clone.
-    ///
-    /// # Errors
-    /// `not_deployed`, and those of [`Store::lock`].
-    pub fn of(repository: &Repository, what: &str, has_containers: bool) -> Result<Store> {
-        let path = &repository.path;
-        if path.join(DIRECTORY).is_dir() || (path.is_dir() && has_containers) {
-            return Store::lock(path, what);
-        }
-        if path.is_dir() {
-            return Err(Failure::not_deployed(&repository.name));
-        }
-        let message = format!(
-            "there is no checkout at `{}` any more",
-            repository.path.display()
-        );
-        Err(Failure::new(Code::NotDeployed, message)
-            .hint("`sdp status` shows its container; `docker stop` and `docker rm` take that away"))
-    }
-
-    /// Takes the lock, and waits for it up to `wait`.
-    ///
-    /// # Errors
-    /// Those of [`Store::lock`], or the interruption.
-    pub async fn wait(
-        checkout: &Path,
-        deployment: &str,
-        wait: Duration,
-        emitter: &Emitter,
-        interrupt: &Interrupt,
-    ) -> Result<Store> {
-        let until = Instant::now() + wait;
-        let mut told = false;
-        loop {
-            match Store::lock(checkout, deployment) {
-                Err(failure) if failure.code == Code::Locked && Instant::now() < until => {
-                    if !told {
-                        emitter.warn(format!("{failure}; waiting for it"), None);
-                        told = true;
-                    }
-                }
-                locked => return locked,
-            }
-            tokio::select! {
-                signal = interrupt.cancelled() => return Err(signal.into()),
-                () = sleep(LOCK_POLL) => {}
-            }
-        }
-    }
-
     /// Writes down a hand-over before anything of it is done.
     ///
     /// # Errors
@@ -480,70 +335,6 @@ impl Store {
     }
 }
 
-/// Whether each pattern of what a release takes along matches something in the checkout as it is now.
-///
-/// # Errors
-/// `start_failed`.
-pub fn check_include(checkout: &Path, patterns: &[String]) -> Result<()> {
-    included(checkout, patterns, &[]).map(drop)
-}
-
-/// The untracked files that the patterns match. A directory stands for all that is in it; git's and
-/// sdp's own directories are never taken along, nor is what a link leads to outside the checkout.
-fn included(checkout: &Path, patterns: &[String], tracked: &[Tracked]) -> Result<Vec<Tracked>> {
-    let mut found = BTreeMap::new();
-    for pattern in patterns {
-        let within = glob::Pattern::escape(&checkout.to_string_lossy());
-        let matches = |pattern: &str| {
-            glob::glob(&format!("{within}/{pattern}"))
-                .into_iter()
-                .flatten()
-                .flatten()
-        };
-        let before = found.len();
-        let mut any = false;
-        for path in matches(pattern).chain(matches(&format!("{pattern}/**/*"))) {
-            let inside = path.parent().and_then(|parent| parent.canonicalize().ok());
-            if !inside.is_some_and(|parent| parent.starts_with(checkout)) {
-                continue;
-            }
-            let Ok(relative) = path.strip_prefix(checkout) else {
-                continue;
-            };
-            if relative.components().any(|part| {
-                [".git", DIRECTORY]
-                    .iter()
-                    .any(|own| part.as_os_str() == *own)
-            }) {
-                continue;
-            }
-            let Ok(kind) = fs::symlink_metadata(&path) else {
-                continue;
-            };
-            any = true;
-            let kind = match kind {
-                kind if kind.is_symlink() => git::Kind::Symlink,
-                kind if kind.is_file() && kind.mode() & 0o100 != 0 => git::Kind::Executable,
-                kind if kind.is_file() => git::Kind::File,
-                _ => continue,
-            };
-            found.insert(relative.to_owned(), kind);
-        }
-        if !any && found.len() == before {
-            let message = format!("`--include {pattern}` matches no file of the checkout");
-            return Err(Failure::new(Code::StartFailed, message)
-                .hint(format!("`ls {}` shows what is there", quoted(checkout))));
-        }
-    }
-    for file in tracked {
-        found.remove(&file.path);
-    }
-    Ok(found
-        .into_iter()
-        .map(|(path, kind)| Tracked { path, kind })
-        .collect())
-}
-
 /// The program's file name in a release.
 pub fn program(repository: &str) -> String {
     format!("app-{repository}")
@@ -570,46 +361,6 @@ pub fn place_in_checkout(checkout: &Path, binary: &Path, repository: &str) -> Re
         .map_err(|error| io(format_args!("write `{}`", target.display()), error))
 }
 
-/// Makes sdp's directory, and the checkout's if need be; tells whether it was not there before.
-fn make_directory(checkout: &Path, directory: &Path) -> Result<bool> {
-    DirBuilder::new()
-        .recursive(true)
-        .create(checkout)
-        .map_err(|error| io(format_args!("create `{}`", checkout.display()), error))?;
-    let is_new = match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            keep_private(directory);
-            false
-        }
-        Err(error) => return Err(io(format_args!("create `{}`", directory.display()), error)),
-    };
-    Ok(is_new)
-}
-
-/// Takes others' rights to sdp's directory away: programs and releases in it may hold what only their
-/// containers should see. These see their own release all the same, as the engine mounts it past the
-/// directories above. A directory that is somebody else's is theirs to close.
-fn keep_private(directory: &Path) {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    let Ok(open) = rustix::fs::open(directory, flags, Mode::empty()) else {
-        return;
-    };
-    if rustix::fs::fstat(&open).is_ok_and(|found| found.st_mode & 0o077 != 0) {
-        rustix::fs::fchmod(&open, Mode::RWXU).ok();
-    }
-}
-
-/// Whether an open file is the one that stands at `path` now.
-fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(there)) => identity(open) == identity(there),
-        _ => false,
-    }
-}
-
 fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, content)
@@ -633,23 +384,6 @@ fn allocated(path: &Path) -> u64 {
     } else {
         own
     }
-}
-
-fn locked(checkout: &Path, text: &str) -> Failure {
-    let who = serde_json::from_str::<Holder>(text).map_or_else(
-        |_| "another process".to_owned(),
-        |holder| {
-            format!(
-                "deployment `{}` (process {}) since {}",
-                holder.deployment, holder.pid, holder.since
-            )
-        },
-    );
-    Failure::new(
-        Code::Locked,
-        format!("`{}` is being deployed by {who}", checkout.display()),
-    )
-    .hint("wait for it to end, or end it with Ctrl-C or SIGTERM; then deploy again")
 }
 
 fn io(what: impl std::fmt::Display, error: std::io::Error) -> Failure {

@@ -23,6 +23,8 @@ pub enum Fault {
     Silent,
     /// The engine does what it is asked, and no reply comes.
     SilentAfter,
+    /// The reply comes to a standstill after its first bytes.
+    Standstill,
     /// The reply is status 500, and the engine hears nothing.
     Error,
 }
@@ -156,7 +158,7 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
             let body = r#"{"message":"out of order"}"#;
             return reply(&mut client, "500 Internal Server Error", body);
         }
-        Some(Fault::CutAfter | Fault::SilentAfter) | None => {}
+        Some(Fault::CutAfter | Fault::SilentAfter | Fault::Standstill) | None => {}
     }
     let mut pretences = state.lock().unwrap().pretences.clone();
     pretences.retain(|(of, _, _)| *of == kind(&head));
@@ -181,11 +183,14 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     });
     if fault.is_some() {
         // The engine writes its reply when it has done what it was asked.
-        read_head(&mut engine)?;
-        if fault == Some(Fault::SilentAfter) {
-            state.lock().unwrap().held.push(client);
-        } else {
+        let (head, rest) = read_head(&mut engine)?;
+        if fault == Some(Fault::Standstill) {
+            client.write_all(&[head.as_bytes(), &rest].concat())?;
+        }
+        if fault == Some(Fault::CutAfter) {
             client.shutdown(Shutdown::Both).ok();
+        } else {
+            state.lock().unwrap().held.push(client);
         }
         return Ok(());
     }
