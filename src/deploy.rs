@@ -372,7 +372,7 @@ async fn prepare(
     let settings = settings(plan, made.toolchain, &image);
     let (binary, platform) = (made.binary, made.platform);
     if plan.container.mount == Mount::Release {
-        store.mark(&plan.id, &engine.mark().await?)?;
+        store.mark(&plan.id, &engine.mark().await?, engine.address())?;
     }
     start::prepare(plan, store, origin, binary, &image, platform, settings)
 }

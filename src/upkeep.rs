@@ -360,7 +360,7 @@ pub async fn retire(
             .filter_map(deployment),
     );
     for id in store.list()? {
-        if !kept.contains(&id) && !store.is_others(&id, &mark) {
+        if !kept.contains(&id) && store.other_engine(&id, &mark).is_none() {
             cleared.freed += if pretend {
                 store.size(&id)
             } else {

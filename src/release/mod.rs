@@ -222,11 +222,12 @@ impl Store {
         self.releases().join(id)
     }
 
-    /// Writes down which engine a release is for, before there is a release.
+    /// Writes down which engine a release is for, by its mark and, for people, its address; before there is
+    /// a release.
     ///
     /// # Errors
     /// `disk_full`, `permission_denied`.
-    pub fn mark(&self, id: &str, engine: &str) -> Result<()> {
+    pub fn mark(&self, id: &str, engine: &str, address: &str) -> Result<()> {
         let path = self.directory.join(ENGINES);
         match fs::create_dir(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -234,14 +235,15 @@ impl Store {
             }
             _ => {}
         }
-        write_atomically(&path.join(id), engine.as_bytes())
+        write_atomically(&path.join(id), format!("{engine}\n{address}").as_bytes())
     }
 
-    /// Whether a release is for another engine than this one. One without a mark is of an older sdp, and
-    /// counts as this one's.
-    pub fn is_others(&self, id: &str, engine: &str) -> bool {
-        let marked = fs::read_to_string(self.directory.join(ENGINES).join(id));
-        marked.is_ok_and(|marked| marked != engine)
+    /// The address of the engine that a release is for, if it is another one than this; its mark, where an
+    /// older sdp has not written the address down. A release without a mark counts as this engine's.
+    pub fn other_engine(&self, id: &str, engine: &str) -> Option<String> {
+        let marked = fs::read_to_string(self.directory.join(ENGINES).join(id)).ok()?;
+        let (mark, address) = marked.split_once('\n').unwrap_or((&marked, &marked));
+        (mark != engine).then(|| address.to_owned())
     }
 
     fn releases(&self) -> PathBuf {
