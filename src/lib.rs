@@ -14,7 +14,7 @@
 //! - `delivery`: how a release gets to the engine
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `units`, `event`, `failure`: what all of them
+//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `stale`, `units`, `event`, `failure`: what all of them
 //!   speak
 
 mod child;
@@ -48,6 +48,7 @@ mod run;
 mod session;
 mod shell;
 mod stage;
+mod stale;
 mod status;
 mod stop;
 mod units;

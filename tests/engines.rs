@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -251,8 +252,15 @@ fn through_ssh() {
         nowhere.story()
     );
     let before = sshd.log_ins();
+    // What a run that was killed leaves is an empty directory.
+    let left = host.path("tmp/sdp-ssh-left");
+    fs::create_dir(&left).unwrap();
+    let age = SystemTime::now() - Duration::from_hours(2);
+    fs::File::open(&left).unwrap().set_modified(age).unwrap();
 
     let first = deploy().run().deployed(FIRST);
+
+    assert!(!left.exists());
 
     assert_eq!(sshd.log_ins() - before, 1, "one log-in carries all");
     assert_eq!(first.remarks("health check").last(), Some(&"ok"));

@@ -9,10 +9,11 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::journal::Scratch;
-use super::remote::{absent, list, stale};
+use super::remote::{absent, list};
 use super::{Git, Id, Revision, branch, clone, trouble};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
+use crate::stale::stale;
 
 impl Git {
     /// Refuses what a checkout of `branch` would refuse before it touches anything; local changes only
