@@ -155,13 +155,29 @@ pub fn run_on_tether(mut arguments: impl Iterator<Item = OsString>) -> Option<u8
         Ok(child) => child,
         Err(code) => return Some(code),
     };
+    let kill_if_cut = move || {
+        if !is_parent(&parent) {
+            kill_process_group(getpid(), Signal::KILL).ok();
+        }
+    };
+    let watch = kill_if_cut.clone();
     std::thread::spawn(move || {
-        while is_parent(&parent) {
+        loop {
+            watch();
             std::thread::sleep(POLL);
         }
-        kill_process_group(getpid(), Signal::KILL).ok();
     });
-    Some(exit_code(child.wait()))
+    let code = exit_code(child.wait());
+    kill_if_cut();
+    Some(code)
+}
+
+/// Whether a process ends, with all that it has started, when its parent does: to kill it alone while it
+/// starts something would leave that behind.
+pub fn is_tethered(id: i32) -> bool {
+    let process = procfs::process::Process::new(id);
+    let words = process.and_then(|process| process.cmdline());
+    words.is_ok_and(|words| words.get(1).is_some_and(|word| word == TETHERED))
 }
 
 fn is_parent(id: &OsStr) -> bool {

@@ -249,7 +249,8 @@ fn an_ssh_that_is_not_openssh() {
                 end(&live);
                 live.ended();
 
-                eventually("it is gone", || {
+                let what = format!("{arguments:?} leaves nothing, though asked {unless_asked:?}");
+                eventually(&what, || {
                     let left = |what| !host.processes(what).is_empty();
                     (!left(&ssh) && !left("sleep 600")).then_some(())
                 });
