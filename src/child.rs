@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use crate::event::Stream;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::{self, Interrupt};
+use crate::shell::quoted;
 
 /// How long programs may take to end once they are asked to, and how often it is looked whether they
 /// have: the kernel tells only their parents.
@@ -37,6 +38,10 @@ const SHORT_LEASH: &str = "__on-short-leash";
 
 /// The same for a child that needs its standard input.
 const DYING_WITH: &str = "__dying-with";
+
+/// The hidden first argument with which sdp starts itself to keep a child on a tether, and that child's.
+const TETHER: &str = "__tether";
+const TETHERED: &str = "__tethered";
 
 /// A command that runs `program` on a leash: see [`run_on_leash`].
 pub fn on_leash(program: impl AsRef<OsStr>) -> Command {
@@ -65,16 +70,9 @@ pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8>
         return None;
     }
     setsid().ok();
-    let program = arguments.next()?;
-    let mut command = std::process::Command::new(&program);
-    let mut child = match command.args(arguments).stdin(Stdio::null()).spawn() {
+    let mut child = match spawn(&arguments.next()?, arguments, Stdio::null()) {
         Ok(child) => child,
-        Err(error) => {
-            // To the sdp that is waiting for what the program has to say.
-            let program = program.display();
-            writeln!(std::io::stderr(), "`{program}` does not start: {error}").ok();
-            return Some(127);
-        }
+        Err(code) => return Some(code),
     };
     std::thread::spawn(|| {
         std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
@@ -85,10 +83,105 @@ pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8>
     if first == SHORT_LEASH {
         end_the_rest();
     }
+    Some(exit_code(ended))
+}
+
+/// Starts a program; else returns the exit code for that.
+fn spawn(
+    program: &OsStr,
+    arguments: impl Iterator<Item = OsString>,
+    input: Stdio,
+) -> std::result::Result<std::process::Child, u8> {
+    let mut command = std::process::Command::new(program);
+    command
+        .args(arguments)
+        .stdin(input)
+        .spawn()
+        .map_err(|error| {
+            // To the sdp that is waiting for what the program has to say.
+            let program = program.display();
+            writeln!(std::io::stderr(), "`{program}` does not start: {error}").ok();
+            127
+        })
+}
+
+fn exit_code(ended: std::io::Result<ExitStatus>) -> u8 {
     let code = ended
         .ok()
         .and_then(|ended| ended.code().or(ended.signal().map(|signal| 128 + signal)));
-    Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// Turns a shell's `words` into others, which run them with the arguments that follow so that all that they
+/// start ends with this thread, and thus with sdp, even of SIGKILL, and with the process that runs them.
+/// For what needs its standard input, and is started and killed by somebody else.
+pub fn tethered_to_us(words: &OsStr) -> OsString {
+    if cfg!(test) {
+        return words.to_owned();
+    }
+    let mut script = words.to_owned();
+    script.push(" \"$@\"");
+    let id = getpid().as_raw_nonzero();
+    let mut tethered = OsString::from(dying_with_us());
+    tethered.push(format!("/proc/{id}/exe {TETHER} sh -c "));
+    tethered.push(quoted(script));
+    tethered.push(" sh");
+    tethered
+}
+
+/// Runs the command that follows in `arguments` at one end of a tether; does nothing if they are not of
+/// [`tethered_to_us`]'s making; else returns the exit code.
+///
+/// This is the process that is killed. The other end, in a session of its own, sees that and kills its
+/// whole group.
+pub fn run_on_tether(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
+    let first = arguments.next()?;
+    if first == TETHER {
+        let id = getpid().as_raw_nonzero().to_string();
+        let more = [TETHERED.into(), id.into()].into_iter().chain(arguments);
+        let other = spawn("/proc/self/exe".as_ref(), more, Stdio::inherit());
+        return Some(other.map_or_else(|code| code, |mut other| exit_code(other.wait())));
+    }
+    if first != TETHERED {
+        return None;
+    }
+    let parent = arguments.next()?;
+    setsid().ok();
+    let program = arguments.next()?;
+    if !is_parent(&parent) {
+        return Some(1);
+    }
+    let mut child = match spawn(&program, arguments, Stdio::inherit()) {
+        Ok(child) => child,
+        Err(code) => return Some(code),
+    };
+    let kill_if_cut = move || {
+        if !is_parent(&parent) {
+            kill_process_group(getpid(), Signal::KILL).ok();
+        }
+    };
+    let watch = kill_if_cut.clone();
+    std::thread::spawn(move || {
+        loop {
+            watch();
+            std::thread::sleep(POLL);
+        }
+    });
+    let code = exit_code(child.wait());
+    kill_if_cut();
+    Some(code)
+}
+
+/// Whether a process ends, with all that it has started, when its parent does: to kill it alone while it
+/// starts something would leave that behind.
+pub fn is_tethered(id: i32) -> bool {
+    let process = procfs::process::Process::new(id);
+    let words = process.and_then(|process| process.cmdline());
+    words.is_ok_and(|words| words.get(1).is_some_and(|word| word == TETHERED))
+}
+
+fn is_parent(id: &OsStr) -> bool {
+    getppid().is_some_and(|parent| *parent.as_raw_nonzero().to_string() == *id)
 }
 
 /// Ends what this process's own group has beside it.
@@ -134,8 +227,7 @@ pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u
     let parent = arguments.next()?;
     set_parent_process_death_signal(Some(Signal::TERM)).ok();
     // It may have died before the kernel was told.
-    let is_alive = getppid().is_some_and(|id| *id.as_raw_nonzero().to_string() == *parent);
-    if !is_alive {
+    if !is_parent(&parent) {
         return Some(1);
     }
     let program = arguments.next()?;

@@ -65,12 +65,6 @@ impl Credentials {
             set(USER, user.as_ref());
             set(TOKEN, token.as_ref());
         }
-        if let Some(options) = self.ssh_options(true) {
-            let mut command = std::env::var_os("GIT_SSH_COMMAND").unwrap_or_else(|| "ssh".into());
-            command.push(" -o BatchMode=yes ");
-            command.push(options);
-            set("GIT_SSH_COMMAND", &command);
-        }
         variables
     }
 

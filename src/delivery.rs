@@ -5,12 +5,17 @@ use crate::engine::{Engine, Spec};
 use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Deliver;
+use crate::release;
+
+/// What [`refuse_unseen`] says of it.
+const OTHER: &str = "the engine shows another directory in place of";
 
 /// What engines say of a directory to mount that is not there for them: Docker, Docker Desktop, Podman.
-const UNSEEN: [&str; 3] = [
+const UNSEEN: [&str; 4] = [
     "bind source path does not exist",
     "mounts denied",
     "statfs ",
+    OTHER,
 ];
 
 /// Whether the release is to be uploaded without trying to mount it: to another host by default.
@@ -54,6 +59,25 @@ fn is_unseen(failure: &Failure, spec: &Spec) -> bool {
         && spec.loader.is_none()
         && spec.command.first().is_some_and(|program| misses(program));
     failure.code == Code::StartFailed && (is_refused || is_empty) && release.is_dir()
+}
+
+/// Refuses a container that does not have the release at /src, of which nothing else would tell if it runs
+/// anything but the release's program: Podman makes the directory that it misses.
+///
+/// # Errors
+/// `start_failed`, which [`upload_after`] understands, and those of any call to the engine.
+pub async fn refuse_unseen(engine: &Engine, id: &str, spec: &Spec) -> Result<()> {
+    let identity = &spec.identity;
+    let known = if identity.release == identity.path {
+        ".git".to_owned()
+    } else {
+        release::program(&identity.repository)
+    };
+    if identity.volume.is_some() || engine.has_file(id, &format!("/src/{known}")).await? {
+        return Ok(());
+    }
+    let message = format!("{OTHER} `{}`", identity.release.display());
+    Err(Failure::new(Code::StartFailed, message))
 }
 
 /// Uploads the release to the volume that `spec` names, and tells how far that has come.

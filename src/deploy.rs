@@ -362,6 +362,9 @@ async fn prepare(
     image: &mut Provision,
 ) -> Result<Spec> {
     let image = image.wait(cx).await?;
+    warn_of(start::writable_volumes(plan, &image), |line, hint| {
+        cx.events.warn(line, hint);
+    });
     let pulled = made.pulled;
     let origin = Origin {
         git: &pulled.git,
@@ -371,7 +374,7 @@ async fn prepare(
     let settings = settings(plan, made.toolchain, &image);
     let (binary, platform) = (made.binary, made.platform);
     if plan.container.mount == Mount::Release {
-        store.mark(&plan.id, &engine.mark().await?)?;
+        store.mark(&plan.id, &engine.mark().await?, engine.address())?;
     }
     start::prepare(plan, store, origin, binary, &image, platform, settings)
 }

@@ -23,7 +23,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::{Deliver, Restart};
 use crate::probe::{self, Candidate, Proof};
-use crate::release::{Store, Underway};
+use crate::release::{Stop, Store, Underway};
 
 pub use incoming::Incoming;
 pub use ports::{check_ports, held_by_process};
@@ -31,6 +31,9 @@ pub use way_back::{examine, revive};
 
 /// How long a call to the engine is still waited for after a signal.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How much longer than it may the engine is expected to take for a stop.
+const SURPLUS: Duration = Duration::from_secs(2);
 
 /// What is left of a hand-over that worked.
 #[derive(Debug)]
@@ -73,8 +76,8 @@ pub struct Handover<'a> {
     cut: bool,
     /// The engine's mark, as it is written down.
     mark: String,
-    /// It is written down that the former containers are being stopped.
-    stopping: bool,
+    /// What is written down of the stop of the former containers.
+    stop: Option<Stop>,
 }
 
 /// What a canary would be good for.
@@ -128,7 +131,7 @@ impl<'a> Handover<'a> {
             leaving: None,
             cut: false,
             mark: String::new(),
-            stopping: false,
+            stop: None,
         }
     }
 
@@ -194,13 +197,14 @@ impl<'a> Handover<'a> {
             failed,
             engine: self.mark.clone(),
             address: self.engine.address().to_owned(),
-            stopping: self.stopping,
+            stop: self.stop,
         }
     }
 
     /// Whoever comes after a kill cannot see that the engine is still stopping a container.
     fn begin_to_stop(&mut self) -> Result<()> {
-        self.stopping = true;
+        let patience = self.formers.iter().map(|former| self.time_to_stop(former));
+        self.stop = Some(Stop::begin(patience.sum::<Duration>() + SURPLUS));
         self.store.begin(&self.underway(false))
     }
 

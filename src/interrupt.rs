@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::child;
 use crate::failure::{Code, Failure};
 
 /// Which signal asked sdp to end.
@@ -144,6 +145,10 @@ fn kill_those_there_are() -> bool {
             let Some(pid) = Pid::from_raw(stat.pid) else {
                 continue;
             };
+            if child::is_tethered(stat.pid) {
+                // Its parent is killed, which is enough for all of it.
+                continue;
+            }
             if stat.pgrp == stat.pid {
                 kill_process_group(pid, Number::KILL).ok();
             } else {

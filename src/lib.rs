@@ -14,7 +14,7 @@
 //! - `delivery`: how a release gets to the engine
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `units`, `event`, `failure`: what all of them
+//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `stale`, `units`, `event`, `failure`: what all of them
 //!   speak
 
 mod child;
@@ -48,6 +48,7 @@ mod run;
 mod session;
 mod shell;
 mod stage;
+mod stale;
 mod status;
 mod stop;
 mod units;
@@ -68,6 +69,7 @@ pub fn run() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
     let as_helper = credentials::answer_git(arguments())
         .or_else(|| child::run_on_leash(arguments()))
+        .or_else(|| child::run_on_tether(arguments()))
         .or_else(|| child::run_dying_with(arguments()));
     if let Some(code) = as_helper {
         return ExitCode::from(code);

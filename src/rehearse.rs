@@ -69,6 +69,12 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
         );
     }
 
+    let careless = image
+        .as_ref()
+        .and_then(|image| start::writable_volumes(plan, image));
+    if let Some(warning) = careless {
+        emitter.warn(warning.line, Some(warning.hint));
+    }
     let wanted = &plan.container.image;
     let reference = image
         .as_ref()

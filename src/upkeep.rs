@@ -1,6 +1,7 @@
 //! What is put in order: after a run that was killed, and after a success.
 
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
@@ -8,7 +9,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::git::Git;
 use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
-use crate::release::{self, Store, Underway};
+use crate::release::{self, Stop, Store, Underway};
 use crate::shell::quoted;
 
 /// How many files a warning names.
@@ -88,7 +89,7 @@ pub async fn store(engine: &Engine, repository: &Repository, what: &str) -> Resu
 /// are then.
 ///
 /// A hand-over that was cut is completed if its container is there and proves itself now; else it
-/// is taken back and the former container started again.
+/// is taken back and the former container started again, unless it still runs.
 ///
 /// # Errors
 /// Those of any call to the engine, and of the file system.
@@ -102,8 +103,7 @@ pub async fn recover(
     let mut done = Vec::new();
     let underway = store.underway();
     if let Some(underway) = &underway
-        && !underway.engine.is_empty()
-        && underway.engine != engine.mark().await?
+        && underway.is_elsewhere(&engine.mark().await?)
     {
         return Err(underway_elsewhere(underway));
     }
@@ -147,8 +147,9 @@ pub async fn recover(
     containers(engine, repository).await
 }
 
-/// What another engine's containers are like nobody can tell here.
-fn underway_elsewhere(underway: &Underway) -> Failure {
+/// The failure of whoever finds a hand-over that was cut at another engine: what the containers there are
+/// like nobody can tell here.
+pub fn underway_elsewhere(underway: &Underway) -> Failure {
     let message = format!(
         "an earlier run was killed as it handed over to `{}` at another engine, `{}`",
         underway.incoming, underway.address
@@ -194,15 +195,8 @@ async fn settle(
     }
     let mut settled = true;
     for former in formers {
-        if former.running && !underway.stopping {
+        if former.running && outlasts(engine, former, underway.stop).await? {
             continue;
-        }
-        // The engine carries a stop through that a killed run asked for: one that seems to run still may be
-        // about to end.
-        if former.running
-            && let Some(identity) = &former.identity
-        {
-            engine.stop(former, identity.stop_timeout).await?;
         }
         match revive(engine, former).await {
             Ok(()) => done.push(format!("started {} again", former.name)),
@@ -213,6 +207,26 @@ async fn settle(
         }
     }
     Ok(settled)
+}
+
+/// Whether a former container, which runs, still does when the engine has carried through what a killed run
+/// may have asked it for: nothing tells whether that came to ask for the stop.
+async fn outlasts(engine: &Engine, former: &Container, stop: Option<Stop>) -> Result<bool> {
+    let Some(stop) = stop else {
+        return Ok(true);
+    };
+    let mut watch = engine.watch(&former.id).await?;
+    let details = engine.inspect(&former.id).await?;
+    if !details.is_some_and(|details| details.running) {
+        return Ok(false);
+    }
+    if let Ok(exit) = timeout(stop.left(), watch.exit()).await {
+        return exit.map(|_| false);
+    }
+    if let Some(identity) = &former.identity {
+        engine.rearm(&former.id, identity).await?;
+    }
+    Ok(true)
 }
 
 /// Puts tracked files back that have changed while go or a hook was building, so that the release has the
@@ -369,7 +383,7 @@ pub async fn retire(
             .filter_map(deployment),
     );
     for id in store.list()? {
-        if !kept.contains(&id) && !store.is_others(&id, &mark) {
+        if !kept.contains(&id) && store.other_engine(&id, &mark).is_none() {
             cleared.freed += if pretend {
                 store.size(&id)
             } else {

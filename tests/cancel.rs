@@ -219,3 +219,45 @@ fn while_go_is_asked_for_its_version() {
     host.is_tidy();
     assert!(!reached.exists(), "it has no process group of its own");
 }
+
+/// Somebody's own ssh, which gix starts and of which nobody knows what it is: it ends with sdp, however that
+/// ends, and with all that it has started.
+#[test]
+fn an_ssh_that_is_not_openssh() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let url = "ssh://git@host.invalid/shop.git";
+    host.git(&["remote", "set-url", "origin", url]);
+    let began = host.path("began");
+    let ssh = host.path("bin/my-ssh").display().to_string();
+    // gix asks it first which kind it is.
+    for unless_asked in ["", "[ \"$1\" != -G ] || exit 1\n"] {
+        let script = format!("{unless_asked}touch {}; sleep 600; :", began.display());
+        host.instead_of("my-ssh", &script);
+        for arguments in [
+            &["deploy", host.name()][..],
+            &["deploy", "other", "--url", url],
+            &["doctor", host.name()],
+        ] {
+            for end in [Live::interrupt, Live::terminate, Live::kill] {
+                std::fs::remove_file(&began).ok();
+                let sdp = host.sdp(arguments).args(&["--json"]);
+                let live = sdp.env("GIT_SSH_COMMAND", &ssh).spawn();
+                eventually("it runs", || began.exists().then_some(()));
+
+                end(&live);
+                live.ended();
+
+                let what = format!("{arguments:?} leaves nothing, though asked {unless_asked:?}");
+                eventually(&what, || {
+                    let left = |what| !host.processes(what).is_empty();
+                    (!left(&ssh) && !left("sleep 600")).then_some(())
+                });
+            }
+        }
+    }
+    // A clone that was killed is put in order by the next one.
+    std::fs::remove_dir_all(host.path("srv/other")).ok();
+    host.holds(&[&first], &[]);
+}

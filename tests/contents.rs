@@ -393,6 +393,42 @@ fn submodule_over_a_configured_ssh() {
 
     run.deployed(FIRST);
     assert_eq!(host.answer(), "one");
+
+    // A key for this deployment goes to the same ssh.
+    let asked = host.path("asked");
+    let script = format!(
+        "echo \"$*\" >> {}\nfor last; do :; done\nexec sh -c \"$last\"",
+        asked.display()
+    );
+    host.instead_of("my-ssh", &script);
+    fs::remove_dir_all(host.checkout().join("lib")).unwrap();
+    fs::remove_dir_all(host.checkout().join(".git/modules/lib")).unwrap();
+    let key = host.at_home("key", "");
+    let run = nested.deploy().env("GIT_CONFIG_GLOBAL", &config);
+    run.args(&["--ssh-key", &key]).run().deployed(NEXT);
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.contains(&format!("-i {key} ")), "{asked}");
+}
+
+/// A lock file that a killed git has left in a submodule is told as one of the checkout's own is.
+#[test]
+fn submodule_that_is_locked() {
+    let nested = Nested::new();
+    let host = &nested.host;
+    nested.deploy().run().deployed(FIRST);
+    let lock = host.checkout().join(".git/modules/lib/index.lock");
+    fs::write(&lock, "").unwrap();
+    nested.change("two");
+
+    let run = nested.deploy().run().failed(4, "git_locked", &NEXT[..3]);
+
+    let problem = run.problem();
+    let (message, hint) = (&problem.message, problem.hint.as_deref().unwrap());
+    assert!(message.contains("no git process holds it"), "{message}");
+    assert_eq!(hint, format!("`rm {}` and deploy again", lock.display()));
+    fs::remove_file(lock).unwrap();
+    nested.deploy().run().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
 }
 
 /// Git gets the time to take its lock files with it.

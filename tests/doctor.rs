@@ -667,5 +667,16 @@ fn a_deployment_under_way_and_one_that_was_killed() {
     origin.commit(&server("three"), "Say three");
     host.deploy(&origin).args(&publish).run().exited(0);
     assert_eq!(ailments(&doctor()), []);
+
+    let handover = host.checkout().join(".sdp/handover.json");
+    let begun = r#"{"incoming":"sdp-far","is_new":true,"formers":[],"engine":"another","address":"tcp://far:1"}"#;
+    fs::write(&handover, begun).unwrap();
+    let words = [
+        "another engine",
+        "`tcp://far:1`",
+        "`sdp -H tcp://far:1 status`",
+    ];
+    fails(&doctor(), "service", "locked", &words);
+    fs::remove_file(handover).unwrap();
     host.is_tidy();
 }

@@ -181,3 +181,26 @@ fn engine_restarted_with_policies_that_outlive_a_stop() {
     let running = containers.iter().filter(|container| container.is_running());
     assert_eq!(running.count(), 1);
 }
+
+/// The name of the image that sdp carries is free for anybody to give away: what has it is not taken for
+/// that image.
+#[test]
+fn another_image_has_the_name_of_the_one_that_sdp_carries() {
+    let service = Service::new();
+    let version = env!("CARGO_PKG_VERSION");
+    let other = service.engine.tag_base("sdp-builtin", version);
+    let images = || {
+        let run = service.deploy().args(&["--image", "builtin"]).run();
+        assert_eq!(run.code, 0, "{}", run.story());
+        assert_eq!(service.answer(), "one");
+        let containers = service.engine.containers(&service.host.label());
+        let running = containers.iter().find(|container| container.is_running());
+        let running = running.unwrap();
+        running.inspect.image.clone()
+    };
+
+    // It is imported once, and taken for what it is then.
+    let first = images();
+    assert_ne!(first, other);
+    assert_eq!(first, images());
+}

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -251,8 +252,15 @@ fn through_ssh() {
         nowhere.story()
     );
     let before = sshd.log_ins();
+    // What a run that was killed leaves is an empty directory.
+    let left = host.path("tmp/sdp-ssh-left");
+    fs::create_dir(&left).unwrap();
+    let age = SystemTime::now() - Duration::from_hours(2);
+    fs::File::open(&left).unwrap().set_modified(age).unwrap();
 
     let first = deploy().run().deployed(FIRST);
+
+    assert!(!left.exists());
 
     assert_eq!(sshd.log_ins() - before, 1, "one log-in carries all");
     assert_eq!(first.remarks("health check").last(), Some(&"ok"));
@@ -488,4 +496,47 @@ fn podman() {
         .map(|c| c.name)
         .collect();
     assert_eq!(names, [first.container()]);
+}
+
+/// What runs before the start misses nothing in the directory that Podman makes for it, and must see the
+/// release all the same.
+#[test]
+fn podman_that_does_not_see_the_release_of_a_hook() {
+    let podman = Podman::start();
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let [nsenter, net] = podman.wrapper();
+    let url = origin.url();
+    let deploy = |more: &[&str]| {
+        let arguments = ["deploy", host.name(), "--url", &url, "--json"];
+        let sdp = host.sdp_through(&[&nsenter, &net], &arguments).args(more);
+        sdp.env("DOCKER_HOST", &podman.address()).run()
+    };
+    let hook = ["--before-start", "cat /src/go.mod"];
+    let has_seen = |run: &Run| run.output().lines().any(|line| line.starts_with("module "));
+
+    // An image that it has imported is known again.
+    deploy(&["--image", "builtin"]).exited(0);
+    deploy(&["--image", "builtin"]).exited(0);
+    let containers = podman.containers(&host.label());
+    assert_eq!(containers.len(), 2);
+    assert_eq!(containers[0].inspect.image, containers[1].inspect.image);
+
+    let seen = deploy(&hook).exited(0);
+    assert!(has_seen(&seen), "{}", seen.story());
+    assert_eq!(podman.volumes(), 0);
+    podman.hide(&host.path(""), true);
+    let mounted = deploy(&[&hook[..], &["--deliver", "mount"]].concat()).exited(6);
+    let live = deploy(&[&hook[..], &["--mount", "checkout"]].concat()).exited(6);
+    let unseen = deploy(&hook);
+    podman.hide(&host.path(""), false);
+
+    let unseen = unseen.exited(0);
+    assert!(has_seen(&unseen), "{}", unseen.story());
+    assert_eq!(podman.volumes(), 1);
+    for (run, flag) in [(mounted, "--deliver upload"), (live, "--mount checkout")] {
+        assert_eq!(run.problem().code, "start_failed", "{}", run.story());
+        let hint = run.problem().hint.as_deref().unwrap();
+        assert!(hint.contains(flag), "{hint}");
+    }
 }

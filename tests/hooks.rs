@@ -300,8 +300,11 @@ fn a_failure_leaves_the_program_of_a_live_checkout() {
     let host = Host::new();
     let origin = host.origin(&server("one"));
     let mount = ["--mount", "checkout"];
-    let first = host.deploy(&origin).args(&mount).run().deployed(FIRST);
     let program = host.checkout().join(format!("app-{}", host.name()));
+    let none = host.deploy(&origin).args(&mount);
+    none.args(&["--before-start", "exit 1"]).run().exited(6);
+    assert!(!program.exists(), "the engine has made one");
+    let first = host.deploy(&origin).args(&mount).run().deployed(NEXT);
     let served = fs::read(&program).unwrap();
     origin.commit(&server("two"), "Say two");
     let compare = "cd /src && cmp app-* .sdp/build/app-* && echo the new one";

@@ -169,6 +169,31 @@ fn credential_helper() {
     );
 }
 
+/// One that does not answer is not waited for without end, and nothing of it stays.
+#[test]
+fn credential_helper_that_hangs() {
+    let host = Host::new();
+    let (_images, registry, image) = in_a_registry(&host);
+    let origin = host.origin(&server("one"));
+    let config = format!(
+        r#"{{"credHelpers": {{"{}": "sdp-test"}}}}"#,
+        registry.host()
+    );
+    configure(&host, &config);
+    let hang = host.instead_of("docker-credential-sdp-test", "sleep 3600; :");
+
+    let deploy = host.deploy(&origin).env("PATH", &hang);
+    let run = deploy.args(&["--image", &image]).run();
+
+    refused(&run, "registry_denied");
+    let detail = run.problem().detail.join("\n");
+    let told = "`docker-credential-sdp-test` could not be asked: no answer within 30s";
+    assert!(detail.contains(told), "{detail}");
+    let left = host.processes("sleep 3600");
+    assert!(left.is_empty(), "{left:?}");
+    host.is_tidy();
+}
+
 #[test]
 fn tags_that_move_and_digests_that_do_not() {
     let host = Host::new();

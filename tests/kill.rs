@@ -63,9 +63,11 @@ impl Service {
     }
 
     fn deploy(&self) -> Sdp {
+        // What a killed run may have told to stop is waited for so long.
         self.host
             .deploy(&self.origin)
             .args(&borrowed(&self.port.arguments()))
+            .args(&["--stop-timeout", "1s"])
     }
 
     /// A commit that answers something new.

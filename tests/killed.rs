@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 
+use bollard::models::RestartPolicyNameEnum;
+
 use crate::support::program::{module, server, server_source};
-use crate::support::{Event, FIRST, Host, NEXT, eventually, free_port, get};
+use crate::support::{Event, FIRST, Fault, Host, NEXT, Proxy, eventually, free_port, get};
 
 fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
     let host = Host::new();
@@ -116,9 +118,11 @@ fn while_the_former_ends_slowly() {
         .run()
         .deployed(FIRST);
     origin.commit(&server("two"), "Say two");
-    let mut live = host.deploy(&origin).args(&publish).args(&slow).spawn();
-    let stopping = format!("stopping {}", first.container());
-    live.wait_for("the hand-over", |event| event.line == stopping);
+    let proxy = Proxy::new(&host.path("proxy.sock"));
+    proxy.arm(("stop", 0), Fault::SilentAfter);
+    let deploy = host.deploy(&origin).args(&publish).args(&slow);
+    let live = deploy.env("DOCKER_HOST", proxy.address()).spawn();
+    proxy.wait_until_struck();
     live.kill();
     live.ended();
 
@@ -132,6 +136,49 @@ fn while_the_former_ends_slowly() {
     );
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     assert_eq!(get(address, "/").unwrap(), "one");
+}
+
+/// Killed when it is written down that the former one is to be stopped, but before the engine hears of it:
+/// what still serves is not started anew.
+#[test]
+fn before_the_former_is_told_to_end() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = format!("127.0.0.1:{port}:8080");
+    let flags = [
+        "-p",
+        &publish,
+        "--stop-timeout",
+        "1s",
+        "--restart",
+        "always",
+    ];
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    let former = || {
+        let mut containers = host.containers().into_iter();
+        let former = containers.find(|container| container.name == first.container());
+        former.unwrap()
+    };
+    let since = former().started_at();
+    origin.commit(&server("two"), "Say two");
+    let proxy = Proxy::new(&host.path("proxy.sock"));
+    proxy.arm(("stop", 0), Fault::Silent);
+    let deploy = host.deploy(&origin).args(&flags);
+    let live = deploy.env("DOCKER_HOST", proxy.address()).spawn();
+    proxy.wait_until_struck();
+
+    live.kill();
+    live.ended();
+
+    let start = host.sdp(&["start", host.name(), "--json"]).run().exited(0);
+    assert_eq!(host.running().name, first.container(), "{}", start.story());
+    assert_eq!(former().started_at(), since, "{}", start.story());
+    let policy = former().inspect.host_config.unwrap().restart_policy;
+    assert_eq!(policy.unwrap().name, Some(RestartPolicyNameEnum::ALWAYS));
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(get(address, "/").unwrap(), "one");
+    host.is_tidy();
 }
 
 /// A connection that hangs would keep ssh alive for as long as the network does.

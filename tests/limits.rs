@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use bollard::models::{HostConfig, RestartPolicyNameEnum};
 
+use crate::support::images::Images;
 use crate::support::program::{self, server, server_source};
-use crate::support::{FIRST, Host, NEXT, Proxy, Run, free_port};
+use crate::support::{FIRST, Host, Kind, NEXT, Proxy, Run, free_port};
 
 /// A server that says who it is, and what it may write.
 fn curious() -> program::Files {
@@ -192,6 +193,71 @@ fn what_a_hardened_program_misses() {
         assert!(hint.contains(word), "{hint}");
     }
     assert!(host.containers().is_empty());
+}
+
+/// A read-only root has holes where the image asks for volumes: that is told once, of those that nobody
+/// has mounted anything at.
+#[test]
+fn volumes_of_an_image() {
+    let host = Host::new();
+    let images = Images::of(&host);
+    let image = format!("{}:volumes", host.name());
+    images.with_volumes(&image, &["/cache", "/data/", "/kept", "/src", "/tmp"]);
+    let origin = host.origin(&server("one"));
+    let deploy = |flags: &[&str]| {
+        let deploy = host.deploy(&origin).args(&["--image", &image]);
+        deploy.args(flags).run().exited(0)
+    };
+    let told = |run: &Run| {
+        let warnings = run
+            .events
+            .iter()
+            .filter(|event| event.kind == Kind::Warning);
+        let warnings = warnings.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
+        warnings.collect::<Vec<_>>()
+    };
+    let names = |run: &Run, paths: &str, first: &str| {
+        let told = told(run);
+        let [(line, hint)] = told.as_slice() else {
+            panic!("not one warning: {}", run.story());
+        };
+        assert!(line.ends_with(&format!(": {paths}")), "{line}");
+        assert!(
+            hint.starts_with(&format!("`-v NAME:{first}` keeps")),
+            "{hint}"
+        );
+    };
+    let kept = host.path("tmp").display().to_string();
+    let kept = ["--hardened", "-v", &format!("{kept}:/kept:ro")];
+
+    let hook = [
+        "--before-build",
+        "true",
+        "--before-start",
+        "true",
+        "--after-deploy",
+        "true",
+    ];
+    let run = deploy(&[&kept[..], &hook].concat());
+    names(&run, "`/cache`, `/data`", "/cache");
+    let anonymous: Vec<String> = host
+        .running()
+        .inspect
+        .mounts
+        .unwrap()
+        .into_iter()
+        .filter(|mount| mount.rw == Some(true))
+        .filter_map(|mount| mount.destination)
+        .collect();
+    assert_eq!(anonymous.len(), 2, "{anonymous:?}");
+    let rest = ["-v", &format!("{}:/cache/", host.path("home").display())];
+    names(&deploy(&[&kept[..], &rest].concat()), "`/data`", "/data");
+    names(
+        &deploy(&[&kept[..], &["--dry-run"]].concat()),
+        "`/cache`, `/data`",
+        "/cache",
+    );
+    assert_eq!(told(&deploy(&[])), []);
 }
 
 #[test]

@@ -224,6 +224,7 @@ fn ssh() {
         "key",
         "scp-like",
         "core.sshCommand",
+        "core.sshCommand and a key",
         "a path with a blank",
     ] {
         let host = Host::new();
@@ -257,6 +258,14 @@ fn ssh() {
                 Way::to(url)
                     .git_config(&host, &config)
                     .variable("SSH_AUTH_SOCK", agent.socket())
+            }
+            "core.sshCommand and a key" => {
+                let (other, command) = (sshd.wrong_key(), sshd.command());
+                let config = format!("[core]\n\tsshCommand = {command} -i {other}\n");
+                Way::to(url)
+                    .git_config(&host, &config)
+                    .argument("--ssh-key")
+                    .argument(sshd.key())
             }
             _ => {
                 let key = host.at_home("the key", &fs::read_to_string(sshd.key()).unwrap());

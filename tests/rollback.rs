@@ -147,8 +147,13 @@ fn prune() {
     let mark = |id: &str| host.checkout().join(".sdp/engines").join(id);
     assert!(!mark(first.deployment()).exists(), "its release is gone");
     fs::create_dir(releases.join("far")).unwrap();
-    fs::write(mark("far"), "another engine").unwrap();
-    prune(&["--keep", "2"]);
+    fs::write(mark("far"), "another engine\ntcp://far:1").unwrap();
+    let told = host.sdp(&["prune", host.name(), "--keep", "2"]).run();
+    let by_hand = format!("`rm -r {}`", releases.join("far").display());
+    let words = ["1 release for another engine", "`tcp://far:1`", &by_hand];
+    for word in words {
+        assert!(told.stderr.contains(word), "{word}: {}", told.story());
+    }
     assert!(releases.join("far").is_dir(), "another engine's release");
     let underway = host.checkout().join(".sdp/handover.json");
     let begun = r#"{"incoming":"sdp-far","is_new":true,"formers":[],"engine":"another engine","address":"tcp://far:1"}"#;

@@ -116,6 +116,31 @@ fn with_clean_command_lines(host: &Host, work: impl FnOnce()) {
     });
 }
 
+/// An option of the log driver may be one, such as Splunk's token; this engine's driver does not know it.
+#[test]
+fn no_option_of_the_log_driver_shows() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.clone_by_hand(&origin);
+    let file = host.path("sdp.toml");
+    let options = format!("log-opt = [\"splunk-token={SENTINEL}/of-splunk+\", \"tag=x\"]");
+    private(&file, &format!("[defaults]\n{options}\n"));
+    let with = |sdp: Sdp| sdp.args(&["--config", file.to_str().unwrap()]);
+
+    let planned = with(host.sdp(&["deploy", host.name(), "--dry-run"])).run();
+    let masked = "--log-opt 'splunk-token=***'";
+    assert!(planned.stdout.contains(masked), "{}", planned.story());
+    for (exit_code, command) in [
+        (0, &["deploy", "--dry-run"][..]),
+        (6, &["deploy"]),
+        (0, &["config"]),
+        (0, &["doctor"]),
+    ] {
+        let arguments = [command, &[host.name()]].concat();
+        in_every_mode(&host, exit_code, &arguments, with);
+    }
+}
+
 #[test]
 fn no_deployment_shows_a_secret() {
     let host = Host::new();

@@ -139,22 +139,25 @@ pub fn files(plan: &Plan) -> Check {
 /// What puts in order what a killed run has left.
 const IN_ORDER: &str = "`sdp deploy`, `start`, `stop` or `rollback` does that first";
 
-/// Who is deploying, or the hand-over that a killed run has left, if that is so.
-pub fn underway(plan: &Plan) -> Option<Check> {
+/// Who is deploying, or the hand-over that a killed run has left, if that is so. `mark` is the engine's.
+pub fn underway(plan: &Plan, mark: Option<&str>) -> Option<Check> {
     let path = &plan.repository.path;
     match release::in_use(path) {
         Some(failure) if plan.lock_wait.is_zero() => Some(failed("service", &failure)),
         Some(failure) => Some(lenient("service", &failure)),
         None => {
             let underway = release::cut(path).0?;
+            if mark.is_some_and(|mark| underway.is_elsewhere(mark)) {
+                return Some(failed("service", &upkeep::underway_elsewhere(&underway)));
+            }
             Some(warning("service", cut_line(&underway), IN_ORDER))
         }
     }
 }
 
 /// What serves, who is deploying, and what a killed run has left.
-pub fn service(plan: &Plan, own: &[Container], formers: &[Container]) -> Check {
-    if let Some(check) = underway(plan) {
+pub fn service(plan: &Plan, mark: &str, own: &[Container], formers: &[Container]) -> Check {
+    if let Some(check) = underway(plan, Some(mark)) {
         return check;
     }
     let left: Vec<&str> = own
@@ -180,7 +183,10 @@ fn cut_line(underway: &Underway) -> String {
     let incoming = &underway.incoming;
     let back = match underway.formers.as_slice() {
         [] => String::new(),
-        formers => format!(", and `{}` started again", formers.join("`, `")),
+        formers => format!(
+            ", and `{}` started again unless it still runs",
+            formers.join("`, `")
+        ),
     };
     if underway.failed {
         return format!(

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::{PATIENCE, failed, lenient, limited, of_commit, ok, silent, warning};
+use super::{PATIENCE, careful, failed, lenient, limited, of_commit, ok, silent, warning};
 use crate::engine::{BUILTIN, Engine, Facts, Platform, missing_image};
 use crate::event::Check;
 use crate::failure::{Code, Failure};
@@ -19,7 +19,7 @@ use crate::plan::{self, Build, Plan, Pull};
 use crate::provision;
 use crate::release::history;
 use crate::shell::quoted;
-use crate::stage::{build, package};
+use crate::stage::{build, package, start};
 use crate::units;
 
 /// Free space and files below which a deployment is likely to fail, and below which it soon may.
@@ -191,6 +191,12 @@ pub async fn image(plan: &Plan, engine: &Engine, platform: &Platform) -> Check {
     };
     if let Err(failure) = provision::check(plan, present.as_ref(), platform).await {
         return failed("image", &failure);
+    }
+    let careless = present
+        .as_ref()
+        .and_then(|image| start::writable_volumes(plan, image));
+    if let Some(warning) = careless {
+        return careful("image", &warning);
     }
     match (present, &plan.image_archive) {
         (Some(_), _) if plan.pull == Pull::Always && wanted != BUILTIN => ok(

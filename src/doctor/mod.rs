@@ -140,7 +140,7 @@ impl Near {
                 Some((engine, facts)) => {
                     chart.note_all(look_at_service(plan, engine, &facts.platform).await);
                 }
-                None => chart.note_all(checkout::underway(plan)),
+                None => chart.note_all(checkout::underway(plan, None)),
             }
         }
         let root = engine.filter(|(engine, _)| engine.socket().is_some());
@@ -156,18 +156,19 @@ async fn look_at_service(plan: &Plan, engine: &Engine, platform: &Platform) -> V
         tokio::try_join!(
             upkeep::containers(engine, &plan.repository),
             engine.running_containers(),
+            engine.mark(),
         )
     });
     let image = limited(host::image(plan, engine, platform));
     let (found, image) = tokio::join!(found, image);
     let image = image.unwrap_or_else(|| engine_is_silent("image"));
-    let (own, running) = match found {
+    let (own, running, mark) = match found {
         Some(Ok(found)) => found,
         Some(Err(failure)) => return vec![failed("service", &failure), image],
         None => return vec![engine_is_silent("service"), image],
     };
     let formers = run::serving(&own);
-    let mut checks = vec![checkout::service(plan, &own, &formers), image];
+    let mut checks = vec![checkout::service(plan, &mark, &own, &formers), image];
     let left_behind = upkeep::left_behind(&running, &plan.repository);
     checks.extend(left_behind.map(|warning| careful("service", &warning)));
     if let Err(failure) = deploy::check_id(plan, &own) {

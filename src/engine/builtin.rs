@@ -5,6 +5,8 @@ use std::io;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bollard::models::ImageInspect;
+use sha2::{Digest as _, Sha256};
 
 /// What `--image` takes for it.
 pub const BUILTIN: &str = "builtin";
@@ -17,12 +19,27 @@ const NSSWITCH: &str = "hosts: files dns\n";
 /// Its name in the engine; an image that another version imported is not taken for this one.
 pub(super) const REFERENCE: &str = concat!("sdp-builtin:", env!("CARGO_PKG_VERSION"));
 
-/// Settings of the image beside its files.
+const PATH: &str = "PATH=/src:/usr/local/bin:/usr/bin:/bin";
+
+/// The setting of the image beside its files. Podman takes several for one.
 pub(super) fn changes() -> Vec<String> {
-    vec![
-        "ENV PATH=/src:/usr/local/bin:/usr/bin:/bin".to_owned(),
-        "LABEL sdp.builtin=true".to_owned(),
-    ]
+    vec![format!("ENV {PATH}")]
+}
+
+/// Whether an image of that name is what sdp imports: the same files and nothing upon them. Whoever
+/// may talk to the engine can give its name to any other.
+pub(super) fn is_ours(found: &ImageInspect) -> bool {
+    let layers = found
+        .root_fs
+        .as_ref()
+        .and_then(|root| root.layers.as_deref());
+    let digest = root().map(|root| format!("sha256:{:x}", Sha256::digest(root)));
+    let has_our_files = digest.is_ok_and(|digest| layers == Some(&[digest][..]));
+    let has_our_settings = found.config.as_ref().is_some_and(|config| {
+        let env = config.env.as_deref().unwrap_or_default();
+        env == [PATH] && config.user.as_deref().unwrap_or_default().is_empty()
+    });
+    has_our_files && has_our_settings
 }
 
 /// The root file system as a tar archive.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
 
 use super::reference::Reference;
@@ -24,6 +24,8 @@ pub struct Image {
     arch: String,
     /// Such as `v7`.
     variant: String,
+    /// Where it asks for volumes: the engine makes one for each that nothing else is mounted at.
+    volumes: Vec<String>,
 }
 
 /// How an image that is not there may be had.
@@ -43,6 +45,20 @@ pub struct Arrival {
 }
 
 impl Image {
+    /// The volumes that it asks for and that are not among what is mounted, sorted.
+    pub fn own_volumes<'a>(&'a self, mounted: &[&str]) -> Vec<&'a str> {
+        let bare = |path: &'a str| path.trim_end_matches('/');
+        let all = self.volumes.iter().map(|path| bare(path));
+        let is_mounted = |path: &&str| {
+            mounted
+                .iter()
+                .any(|other| other.trim_end_matches('/') == *path)
+        };
+        let mut own: Vec<&str> = all.filter(|path| !is_mounted(path)).collect();
+        own.sort_unstable();
+        own
+    }
+
     /// An image for another platform is refused also where the engine could emulate that: programs are
     /// built for the engine's own.
     ///
@@ -70,12 +86,13 @@ impl Image {
 }
 
 impl Engine {
-    /// Looks for an image. `None`: it is not there.
+    /// Looks for an image. `None`: it is not there, or another one has the built-in image's name.
     ///
     /// # Errors
     /// Those of any call to the engine.
     pub async fn image(&self, reference: &str) -> Result<Option<Image>> {
-        let reference = if reference == BUILTIN {
+        let is_builtin = reference == BUILTIN;
+        let reference = if is_builtin {
             builtin::REFERENCE
         } else {
             reference
@@ -83,11 +100,16 @@ impl Engine {
         // It goes into a path of the engine's API as it is.
         Reference::parse(reference)?;
         match self.docker.inspect_image(reference).await {
+            Ok(found) if is_builtin && !builtin::is_ours(&found) => Ok(None),
             Ok(found) => Ok(Some(Image {
                 id: found.id.unwrap_or_default(),
                 os: found.os.unwrap_or_default(),
                 arch: found.architecture.unwrap_or_default(),
                 variant: found.variant.unwrap_or_default(),
+                volumes: found
+                    .config
+                    .and_then(|config| config.volumes)
+                    .unwrap_or_default(),
                 reference: reference.to_owned(),
             })),
             Err(error) if error::answer(&error).is_some_and(|(status, _)| status == 404) => {
@@ -113,11 +135,13 @@ impl Engine {
         progress: impl Fn(Arrival) + Send + Sync + 'static,
     ) -> Result<Image> {
         match (present, ways.archive, ways.pull) {
-            (Some(image), ..) if wanted == BUILTIN => return Ok(image),
+            (Some(image), ..) if wanted == BUILTIN && image.check(platform).is_ok() => {
+                return Ok(image);
+            }
+            _ if wanted == BUILTIN => self.import_builtin().await?,
             (Some(image), _, Pull::Missing | Pull::Never) => {
                 return image.check(platform).map(|()| image);
             }
-            (None, ..) if wanted == BUILTIN => self.import_builtin().await?,
             (_, Some(archive), _) => self.load(archive, wanted, progress).await?,
             (None, None, Pull::Never) => {}
             (_, None, Pull::Always) | (None, None, Pull::Missing) => {
@@ -139,11 +163,19 @@ impl Engine {
             .build();
         let root = builtin::root().map_err(anyhow::Error::from)?;
         let body = bollard::body_full(root.into());
+        let failed = |error| self.failure("import the built-in image", error);
         let mut steps = self.docker.create_image(Some(options), Some(body), None);
+        let mut id = None;
         while let Some(step) = steps.next().await {
-            step.map_err(|error| self.failure("import the built-in image", error))?;
+            id = step.map_err(failed)?.status.or(id);
         }
-        Ok(())
+        // Podman calls it `latest`, whatever it was asked for.
+        let Some(id) = id.filter(|id| id.starts_with("sha256:")) else {
+            return Ok(());
+        };
+        let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
+        let tagged = self.docker.tag_image(&id, Some(options)).await;
+        tagged.map_err(failed)
     }
 }
 

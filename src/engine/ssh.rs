@@ -21,6 +21,7 @@ use super::endpoint::Target;
 use crate::child;
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
+use crate::stale::stale;
 
 /// How often it is looked whether the master listens: nothing tells.
 const POLL: Duration = Duration::from_millis(5);
@@ -30,6 +31,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A socket's path may have 107 bytes, and ssh appends 17 while it makes one.
 const LONGEST: usize = 80;
+
+/// How the names of the masters' directories begin.
+const PREFIX: &str = "sdp-ssh-";
 
 /// Said by ssh and docker, at most so much of it.
 const MOST_WORDS: u64 = 16 * 1024;
@@ -163,8 +167,12 @@ fn private_directory() -> Result<TempDir> {
         .flatten()
         .find(|place| place.is_dir() && place.as_os_str().len() < LONGEST)
         .unwrap_or_else(|| "/tmp".into());
+    for left in stale(&place, &[PREFIX]) {
+        // By a killed run; its master has taken the socket with it.
+        std::fs::remove_dir(left.path()).ok();
+    }
     tempfile::Builder::new()
-        .prefix("sdp-ssh-")
+        .prefix(PREFIX)
         .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir_in(&place)
         .map_err(|error| {

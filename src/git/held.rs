@@ -5,8 +5,22 @@ use std::time::{Duration, SystemTime};
 
 use procfs::process::{FDTarget, Process, all_processes};
 
-use crate::failure::{Code, Failure};
+use super::Git;
+use super::journal::lock_of;
+use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
+
+impl Git {
+    /// # Errors
+    /// `git_locked`, if there is a lock file beside the index.
+    pub(super) fn refuse_locked_index(&self) -> Result<()> {
+        let lock = lock_of(&self.local().index_path());
+        if lock.symlink_metadata().is_ok() {
+            return Err(locked(&lock, self.path()));
+        }
+        Ok(())
+    }
+}
 
 /// A lock file that is not sdp's own, in the checkout at `work_tree`.
 pub fn locked(lock: &Path, work_tree: &Path) -> Failure {

@@ -21,6 +21,7 @@ mod remote;
 mod restore;
 mod revision;
 mod sparse;
+mod ssh;
 mod submodules;
 mod survey;
 mod switch;
@@ -267,6 +268,9 @@ impl Git {
         let origin = address.as_ref().and_then(url::origin);
         let known = address.as_ref().and_then(gix::Url::user);
         let mut variables = self.credentials.environment(origin.as_deref(), known);
+        let configured = self.local().ssh_connect_options().unwrap_or_default();
+        let ssh = ssh::with_key(&configured, &self.credentials);
+        variables.extend(ssh.map(|ssh| ("GIT_SSH_COMMAND".into(), ssh)));
         let seconds = self.patience.as_secs().max(1).to_string();
         variables.push(("GIT_HTTP_LOW_SPEED_LIMIT".into(), "1".into()));
         variables.push(("GIT_HTTP_LOW_SPEED_TIME".into(), seconds.into()));

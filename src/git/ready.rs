@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::journal::{Scratch, lock_of};
-use super::remote::{absent, list, stale};
-use super::{Git, Id, Revision, branch, clone, held, trouble};
+use super::journal::Scratch;
+use super::remote::{absent, list};
+use super::{Git, Id, Revision, branch, clone, trouble};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
+use crate::stale::stale;
 
 impl Git {
     /// Refuses what a checkout of `branch` would refuse before it touches anything; local changes only
@@ -26,10 +27,7 @@ impl Git {
             return Ok(());
         }
         let repo = self.local();
-        let index = lock_of(&repo.index_path());
-        if index.symlink_metadata().is_ok() {
-            return Err(held::locked(&index, self.path()));
-        }
+        self.refuse_locked_index()?;
         let branch = branch.map(branch::full_name).transpose()?;
         branch::refuse_locked(&repo, branch.as_ref())?;
         let changed = if force {

@@ -1,12 +1,11 @@
 //! One conversation with a remote.
 
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
 
 use gix::bstr::{BStr, ByteSlice};
 use gix::protocol::handshake::Ref;
@@ -20,6 +19,7 @@ use super::{Meter, Revision, transport, trouble};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
+use crate::stale::stale;
 
 /// What came over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,6 @@ pub struct Received {
     pub objects: u64,
     pub bytes: u64,
 }
-
-/// Files of transfers of this age belong to nobody any more.
-const STALE: Duration = Duration::from_hours(1);
 
 /// What to get, in one round trip.
 pub struct Transfer<'a> {
@@ -286,19 +283,4 @@ fn sweep(repo: &gix::Repository) {
     for entry in stale(&packs, &[".tmp", "tmp_"]).chain(words) {
         fs::remove_file(entry.path()).ok();
     }
-}
-
-/// What lies in `folder` since long ago, with a name that begins so.
-pub fn stale(folder: &Path, begins: &[&str]) -> impl Iterator<Item = DirEntry> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
-        let modified = entry.metadata().and_then(|meta| meta.modified()).ok();
-        let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
-        begins
-            .iter()
-            .any(|begin| name.starts_with(begin.as_bytes()))
-            && age.is_some_and(|age| age > STALE)
-    })
 }

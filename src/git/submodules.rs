@@ -63,10 +63,18 @@ impl Git {
     /// configured others that do.
     ///
     /// # Errors
-    /// `git_failed` with git's last lines, or the interruption.
+    /// `git_failed` with git's last lines, `git_locked`, or the interruption.
     pub async fn update_submodules(&self, program: Program<'_>, force: bool) -> Result<()> {
         self.refuse_severed()?;
         self.remove_half_clones()?;
+        for submodule in self.submodules()? {
+            // Of a lock file in its way there git only says that it exists.
+            if let Some(checkout) = submodule.checkout
+                && (force || !checkout.is_at(submodule.commit))
+            {
+                checkout.refuse_locked_index()?;
+            }
+        }
         let mut arguments = vec!["submodule", "update", "--init", "--recursive"];
         if force {
             arguments.push("--force");

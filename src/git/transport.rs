@@ -1,7 +1,6 @@
 //! The way to a remote: http, ssh and credentials, none of which ever asks on the terminal.
 
 use std::any::Any;
-use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once};
 
@@ -13,11 +12,8 @@ use gix::protocol::transport::client::blocking_io::{Transport, connect, http, ss
 use gix::remote::{Connection, Direction};
 use gix::sec::identity::Account;
 
-use crate::child;
+use super::ssh::quiet;
 use crate::credentials::Credentials;
-
-/// Options that keep ssh from asking, and from waiting for ever on a network that has gone.
-const SSH_OPTIONS: &str = "-o BatchMode=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
 
 /// Connects to the fetch URL of `remote`. ssh's own words go to `ssh_words`.
 pub fn connection<'a, 'repo>(
@@ -37,7 +33,7 @@ pub fn connection<'a, 'repo>(
     let options = connect::Options {
         version,
         ssh: if url.scheme == gix::url::Scheme::Ssh {
-            quiet_ssh(&repo.ssh_connect_options()?, own, ssh_words)
+            quiet(&repo.ssh_connect_options()?, own, ssh_words)
         } else {
             ssh::connect::Options::default()
         },
@@ -118,56 +114,6 @@ fn netrc(url: &gix::Url) -> Option<(String, String)> {
         .or_else(|| netrc.hosts.get("default"))?;
     let is_wanted = url.user().is_none_or(|user| user == entry.login);
     is_wanted.then(|| (entry.login.clone(), entry.password.clone()))
-}
-
-/// An ssh that fails instead of asking, and whose complaints end up in a file and not on our screen.
-fn quiet_ssh(
-    options: &ssh::connect::Options,
-    own: &Credentials,
-    words: &Path,
-) -> ssh::connect::Options {
-    let command = options.ssh_command();
-    // GIT_SSH is the name of a program, core.sshCommand and GIT_SSH_COMMAND are for a shell.
-    let mut quiet = if options.disallow_shell {
-        shell_quoted(Path::new(command))
-    } else {
-        command.to_owned()
-    };
-    let mut kind = options.kind;
-    if is_openssh(command) {
-        let mut leashed = OsString::from(child::dying_with_us());
-        leashed.push(&quiet);
-        quiet = leashed;
-        quiet.push(" ");
-        quiet.push(SSH_OPTIONS);
-        kind = kind.or(Some(ssh::ProgramKind::Ssh));
-    }
-    if let Some(options) = own.ssh_options(is_openssh(command)) {
-        quiet.push(" ");
-        quiet.push(options);
-    }
-    quiet.push(" 2>");
-    quiet.push(shell_quoted(words));
-    ssh::connect::Options {
-        command: Some(quiet),
-        disallow_shell: false,
-        kind,
-    }
-}
-
-fn is_openssh(command: &OsStr) -> bool {
-    let program = command
-        .as_encoded_bytes()
-        .split(|byte| *byte == b' ')
-        .next();
-    program.is_some_and(|program| {
-        Path::new(&*program.to_os_str_lossy()).file_name() == Some(OsStr::new("ssh"))
-    })
-}
-
-fn shell_quoted(path: &Path) -> OsString {
-    let quoted = gix::quote::single(path.as_os_str().as_encoded_bytes().as_bstr());
-    quoted.to_os_str_lossy().into_owned()
 }
 
 /// What gix read from `http.*`, with the parts that its client does not apply by itself.
@@ -256,40 +202,4 @@ fn certificates(file: &PathBuf) -> gix::Result<Vec<reqwest::Certificate>> {
     let pem = std::fs::read(file)
         .or_raise(|| message!("could not read http.sslCAInfo `{}`", file.display()))?;
     reqwest::Certificate::from_pem_bundle(&pem).or_error()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn quieted(command: Option<&str>, disallow_shell: bool) -> String {
-        let options = ssh::connect::Options {
-            command: command.map(Into::into),
-            disallow_shell,
-            kind: None,
-        };
-        let quiet = quiet_ssh(&options, &Credentials::default(), Path::new("/x/it's"));
-        quiet
-            .ssh_command()
-            .to_string_lossy()
-            .replace(SSH_OPTIONS, "OPTIONS")
-    }
-
-    #[test]
-    fn ssh_never_asks_and_never_writes_to_the_screen() {
-        let words = r"2>'/x/it'\''s'";
-        assert_eq!(quieted(None, true), format!("'ssh' OPTIONS {words}"));
-        assert_eq!(
-            quieted(Some("/opt/my ssh/run"), true),
-            format!("'/opt/my ssh/run' {words}")
-        );
-        assert_eq!(
-            quieted(Some("/usr/bin/ssh -i key"), false),
-            format!("/usr/bin/ssh -i key OPTIONS {words}")
-        );
-        assert_eq!(
-            quieted(Some("plink -P 22"), false),
-            format!("plink -P 22 {words}")
-        );
-    }
 }

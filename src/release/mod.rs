@@ -8,6 +8,7 @@ mod writer;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,9 +65,47 @@ pub struct Underway {
     /// The engine's address, for people.
     #[serde(default)]
     pub address: String,
-    /// The engine may have been told to stop the former containers, and carry that out still.
+    /// `None`: the former containers are not stopped yet.
     #[serde(default)]
-    pub stopping: bool,
+    pub stop: Option<Stop>,
+}
+
+impl Underway {
+    /// It was begun at another engine than the one with this mark.
+    pub fn is_elsewhere(&self, mark: &str) -> bool {
+        !self.engine.is_empty() && self.engine != mark
+    }
+}
+
+/// The engine is about to be told to stop the former containers, and carries that out whatever becomes of
+/// sdp.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Stop {
+    /// Unix milliseconds.
+    told_at: u64,
+    /// How long it may take, in milliseconds.
+    patience: u64,
+}
+
+impl Stop {
+    /// One that begins now.
+    pub fn begin(patience: Duration) -> Stop {
+        Stop {
+            told_at: now(),
+            patience: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// How long it may take from now on.
+    pub fn left(self) -> Duration {
+        let passed = now().saturating_sub(self.told_at);
+        Duration::from_millis(self.patience.saturating_sub(passed))
+    }
+}
+
+fn now() -> u64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The hand-over that a killed command left in a checkout, and the deployment whose build was cut.
@@ -183,11 +222,12 @@ impl Store {
         self.releases().join(id)
     }
 
-    /// Writes down which engine a release is for, before there is a release.
+    /// Writes down which engine a release is for, by its mark and, for people, its address; before there is
+    /// a release.
     ///
     /// # Errors
     /// `disk_full`, `permission_denied`.
-    pub fn mark(&self, id: &str, engine: &str) -> Result<()> {
+    pub fn mark(&self, id: &str, engine: &str, address: &str) -> Result<()> {
         let path = self.directory.join(ENGINES);
         match fs::create_dir(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -195,14 +235,15 @@ impl Store {
             }
             _ => {}
         }
-        write_atomically(&path.join(id), engine.as_bytes())
+        write_atomically(&path.join(id), format!("{engine}\n{address}").as_bytes())
     }
 
-    /// Whether a release is for another engine than this one. One without a mark is of an older sdp, and
-    /// counts as this one's.
-    pub fn is_others(&self, id: &str, engine: &str) -> bool {
-        let marked = fs::read_to_string(self.directory.join(ENGINES).join(id));
-        marked.is_ok_and(|marked| marked != engine)
+    /// The address of the engine that a release is for, if it is another one than this; its mark, where an
+    /// older sdp has not written the address down. A release without a mark counts as this engine's.
+    pub fn other_engine(&self, id: &str, engine: &str) -> Option<String> {
+        let marked = fs::read_to_string(self.directory.join(ENGINES).join(id)).ok()?;
+        let (mark, address) = marked.split_once('\n').unwrap_or((&marked, &marked));
+        (mark != engine).then(|| address.to_owned())
     }
 
     fn releases(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The commands that people have set before the build, before the start and after the deployment.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -129,7 +130,14 @@ pub async fn in_container(
     facts: &Facts,
 ) -> Result<()> {
     let hooked = |like: &Spec| hooked(plan, like, program, command, facts);
+    let repository = &plan.repository;
+    let placed = repository.path.join(release::program(&repository.name));
+    let is_first = plan.container.mount == Mount::Checkout && placed.symlink_metadata().is_err();
     let ran = deliver_and_run(cx, engine, like, command, hooked).await;
+    if ran.is_err() && is_first && placed.metadata().is_ok_and(|made| made.len() == 0) {
+        // The engine makes a file where one is to be mounted.
+        fs::remove_file(placed).ok();
+    }
     if ran.is_err()
         && let Some(volume) = like.identity.volume.take()
     {
@@ -210,7 +218,10 @@ async fn create_and_wait(cx: &Context, engine: &Engine, spec: &Spec, command: &s
     cx.interrupt.check()?;
     let created = engine.create(spec);
     let id = cx.interrupt.or_after(GRACE, created).await?;
-    let checked = check_loader(engine, &id, spec);
+    let checked = async {
+        delivery::refuse_unseen(engine, &id, spec).await?;
+        check_loader(engine, &id, spec).await
+    };
     cx.interrupt.or(checked).await?;
     match run(cx, engine, &id, &spec.name).await {
         Ok(Exit { code: 0, .. }) => Ok(()),

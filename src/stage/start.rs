@@ -9,7 +9,7 @@ use crate::event::Commit;
 use crate::failure::Result;
 use crate::git::Git;
 use crate::handover::{Canary, Handover, Started};
-use crate::plan::{Mount, Plan};
+use crate::plan::{Mount, Plan, Warning};
 use crate::release::{self, Store};
 
 /// What the program came from.
@@ -19,6 +19,29 @@ pub struct Origin<'a> {
     /// The branch, or `tag NAME`; `None` if a commit was named.
     pub branch: Option<String>,
     pub commit: &'a Commit,
+}
+
+/// What a hardened program may write to although its root is read-only: the engine makes a volume, which
+/// goes with the container, wherever the image asks for one.
+pub fn writable_volumes(plan: &Plan, image: &Image) -> Option<Warning> {
+    let limits = &plan.container.limits;
+    let mounts = plan.container.mounts();
+    let mut mounted: Vec<&str> = mounts.iter().map(|mount| mount.target.as_str()).collect();
+    mounted.extend(limits.tmpfs().map(|(path, _)| path));
+    mounted.push("/src");
+    let writable = image.own_volumes(&mounted);
+    let first = writable.first().filter(|_| limits.hardened)?;
+    Some(Warning {
+        line: format!(
+            "the image `{}` has volumes that a hardened program may write to all the same: `{}`",
+            plan.container.image,
+            writable.join("`, `")
+        ),
+        hint: format!(
+            "`-v NAME:{first}` keeps what is written there, which is gone with the container else; \
+             `-v NAME:{first}:ro` keeps it from being written to"
+        ),
+    })
 }
 
 /// Writes what the container will see at /src and returns what the container is to be like.

@@ -51,6 +51,29 @@ impl Images {
 
     /// Makes the image that tests deploy into anew, with an entry point.
     pub fn with_entry_point(&self, image: &str, entry_point: &[&str]) {
+        let words = entry_point.iter().map(ToString::to_string).collect();
+        self.with(
+            image,
+            ContainerConfig {
+                entrypoint: Some(words),
+                ..ContainerConfig::default()
+            },
+        );
+    }
+
+    /// The same with volumes.
+    pub fn with_volumes(&self, image: &str, paths: &[&str]) {
+        let paths = paths.iter().map(ToString::to_string).collect();
+        self.with(
+            image,
+            ContainerConfig {
+                volumes: Some(paths),
+                ..ContainerConfig::default()
+            },
+        );
+    }
+
+    fn with(&self, image: &str, config: ContainerConfig) {
         let (repository, tag) = image.rsplit_once(':').expect("a tag");
         let body = ContainerCreateBody {
             image: Some(BASE.to_owned()),
@@ -61,9 +84,8 @@ impl Images {
             ..ContainerCreateBody::default()
         };
         let config = ContainerConfig {
-            entrypoint: Some(entry_point.iter().map(ToString::to_string).collect()),
             labels: Some(HashMap::from([(LABEL.to_owned(), image.to_owned())])),
-            ..ContainerConfig::default()
+            ..config
         };
         block_on(async {
             let options = None::<CreateContainerOptions>;

@@ -265,6 +265,7 @@ fn kind(head: &str) -> &'static str {
         ("POST", ["containers", "create"]) => "create",
         ("POST", ["containers", _, "start"]) => "start",
         ("POST", ["containers", _, "stop"]) => "stop",
+        ("POST", ["containers", _, "update"]) => "update",
         ("DELETE", ["containers", _]) => "remove",
         _ => panic!("a call that the proxy does not know: {head}"),
     }

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bollard::Docker;
-use bollard::query_parameters::ListVolumesOptions;
+use bollard::query_parameters::{ListVolumesOptions, TagImageOptionsBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::engine::{self, Container};
 use super::http::get_with;
-use super::{Authority, base, eventually};
+use super::{Authority, BASE, base, eventually};
 
 pub struct SecondEngine {
     root: TempDir,
@@ -211,6 +211,17 @@ impl SecondEngine {
             .join(self.holder.id().to_string())
             .join("root")
             .join(path)
+    }
+
+    /// Gives the image that tests deploy into one more name, and returns its id.
+    pub fn tag_base(&self, name: &str, tag: &str) -> Option<String> {
+        let docker = self.connect();
+        let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
+        engine::block_on(async {
+            let tagged = docker.tag_image(BASE, Some(options)).await;
+            tagged.expect("tag an image");
+            docker.inspect_image(BASE).await.expect("the base image").id
+        })
     }
 
     /// Removes a container as people do.
