@@ -186,6 +186,7 @@ fn what_a_hardened_program_misses() {
     for (flag, word) in [
         ("--log-opt=max-size=much", "--log-opt"),
         ("--cpus=4000", "--cpus"),
+        ("--network=nowhere", "docker network create"),
     ] {
         let run = host.deploy(&origin).args(&[flag]).run();
         let run = run.failed(6, "start_failed", &NEXT[..5]);

@@ -33,6 +33,7 @@ mod limits;
 mod logs;
 mod logs_follow;
 mod manage;
+mod newest;
 mod not_ready;
 mod pipes;
 mod ports;

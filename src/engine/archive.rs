@@ -103,39 +103,50 @@ fn tags(path: &Path) -> io::Result<Vec<String>> {
     }
 }
 
-/// Newer archives hold both lists; the engines of all versions read the first.
+/// Newer archives hold both lists, and which of them counts is the engine's affair: `index.json` where it
+/// has containerd's store of images, `manifest.json` where it has its own.
 fn listed<R: Read>(entries: tar::Entries<'_, R>) -> io::Result<Vec<String>> {
     let (mut index, mut tags) = (None, None);
     for entry in entries {
         let entry = entry?;
         let name = entry.path_bytes();
         let name = name.strip_prefix(b"./").unwrap_or(&name);
-        if name == b"manifest.json" {
+        let is_second = if name == b"manifest.json" {
             let images: Vec<Listed> = serde_json::from_reader(entry.take(LONGEST_LIST))?;
             let images = images.into_iter().filter_map(|image| image.tags);
-            // The engine takes the last one.
-            if tags.replace(images.flatten().collect()).is_some() {
-                return Err(io::Error::other("it has more than one manifest.json"));
-            }
+            tags.replace(images.flatten().collect::<Vec<_>>()).is_some()
         } else if name == b"index.json" {
-            index = Some(serde_json::from_reader(entry.take(LONGEST_LIST))?);
+            let list: Index = serde_json::from_reader(entry.take(LONGEST_LIST))?;
+            index.replace(list).is_some()
+        } else {
+            false
+        };
+        // The engine takes the last one.
+        if is_second {
+            return Err(io::Error::other("it has a list of its images twice"));
         }
     }
-    if let Some(tags) = tags {
-        return Ok(tags);
+    if tags.is_none() && index.is_none() {
+        return Err(io::Error::other(
+            "it has neither manifest.json nor index.json",
+        ));
     }
-    let Index { manifests } =
-        index.ok_or_else(|| io::Error::other("it has neither manifest.json nor index.json"))?;
-    let names = [
-        "io.containerd.image.name",
-        "org.opencontainers.image.ref.name",
-    ];
-    let name = |image: Described| {
-        names
-            .iter()
-            .find_map(|name| image.annotations.get(*name).cloned())
-    };
-    Ok(manifests.into_iter().filter_map(name).collect())
+    let mut tags = tags.unwrap_or_default();
+    let described = index.into_iter().flat_map(|index| index.manifests);
+    tags.extend(described.filter_map(Described::name));
+    Ok(tags)
+}
+
+impl Described {
+    /// What containerd would call it.
+    fn name(self) -> Option<String> {
+        [
+            "io.containerd.image.name",
+            "org.opencontainers.image.ref.name",
+        ]
+        .iter()
+        .find_map(|name| self.annotations.get(*name).cloned())
+    }
 }
 
 impl Engine {
@@ -209,22 +220,32 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn write(file: &Path, lists: &[(&str, String)]) {
+        let mut archive = tar::Builder::new(File::create(file).unwrap());
+        for (path, list) in lists {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(list.len() as u64);
+            archive
+                .append_data(&mut header, path, list.as_bytes())
+                .unwrap();
+        }
+        archive.finish().unwrap();
+    }
+
+    fn index(names: &[&str]) -> String {
+        let described = names
+            .iter()
+            .map(|name| serde_json::json!({"annotations": {"io.containerd.image.name": name}}));
+        serde_json::json!({"manifests": described.collect::<Vec<_>>()}).to_string()
+    }
+
     #[test]
     fn nothing_else_comes_with_the_image() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("image.tar");
         let check = |lists: &[&str]| {
-            let mut archive = tar::Builder::new(File::create(&file).unwrap());
-            for tags in lists {
-                let list = format!(r#"[{{"RepoTags": [{tags}]}}]"#);
-                let mut header = tar::Header::new_gnu();
-                header.set_size(list.len() as u64);
-                let path = "manifest.json";
-                archive
-                    .append_data(&mut header, path, list.as_bytes())
-                    .unwrap();
-            }
-            archive.finish().unwrap();
+            let list = |tags| ("manifest.json", format!(r#"[{{"RepoTags": [{tags}]}}]"#));
+            write(&file, &lists.iter().map(list).collect::<Vec<_>>());
             check_archive(&file, "shop:1")
         };
         check(&[r#""shop:1""#]).unwrap();
@@ -234,6 +255,24 @@ mod tests {
             &[r#""other:1""#],
         ] {
             assert_eq!(check(lists).unwrap_err().code, Code::Usage, "{lists:?}");
+        }
+
+        // An engine with containerd's store goes by the other list.
+        let check = |names: &[&str]| {
+            let lists = [
+                ("manifest.json", r#"[{"RepoTags": ["shop:1"]}]"#.to_owned()),
+                ("index.json", index(names)),
+            ];
+            write(&file, &lists);
+            check_archive(&file, "shop:1")
+        };
+        check(&[]).unwrap();
+        check(&["docker.io/library/shop:1"]).unwrap();
+        for names in [
+            &["docker.io/library/other:1"][..],
+            &["docker.io/library/shop:1", "docker.io/library/other:1"],
+        ] {
+            assert_eq!(check(names).unwrap_err().code, Code::Usage, "{names:?}");
         }
 
         let pipe = folder.path().join("pipe");

@@ -176,26 +176,15 @@ impl Engine {
         match self.docker.create_container(Some(options), body).await {
             Ok(created) => Ok(created.id),
             Err(error) => {
-                let missing = error::answer(&error).is_some_and(|(status, _)| status == 404);
                 let failure = self.failure(format_args!("create the container `{name}`"), error);
                 if failure.code != Code::EngineError {
                     return Err(failure);
                 }
-                let no_network = missing && failure.message.contains("network");
-                let failure = Failure {
+                let hint = error::hint_on_settings(&failure.message.to_ascii_lowercase());
+                Err(Failure {
                     code: Code::StartFailed,
+                    hint: hint.map(str::to_owned),
                     ..failure
-                };
-                Err(if no_network {
-                    failure.hint(
-                        "`docker network ls` lists the networks; `docker network create` makes one",
-                    )
-                } else {
-                    let hint = error::hint_on_settings(&failure.message.to_ascii_lowercase());
-                    Failure {
-                        hint: hint.map(str::to_owned),
-                        ..failure
-                    }
                 })
             }
         }

@@ -83,7 +83,9 @@ pub(super) fn told(error: &Error) -> Option<&str> {
 /// starts it. The message is in lower case.
 pub(super) fn hint_on_settings(message: &str) -> Option<&'static str> {
     let has = |text: &str| message.contains(text);
-    if has("unable to find user") || has("unable to find group") {
+    if has(": network ") && message.ends_with(" not found") {
+        Some("`docker network ls` lists the networks; `docker network create` makes one")
+    } else if has("unable to find user") || has("unable to find group") {
         Some("the image knows no such name: `--user UID:GID` needs none")
     } else if has("log opt") || has("logging driver") {
         Some(

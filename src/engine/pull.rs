@@ -133,6 +133,8 @@ fn refused(
     credentials: &Credentials,
     mut told: String,
 ) -> Failure {
+    // Else the engine's reason, which follows, is masked as that header's value.
+    told = told.replace("authorization: ", "authorization, ");
     credentials.scrub(&mut told);
     let registry = &reference.registry;
     let login = if reference.is_in_default_registry() {
@@ -142,8 +144,10 @@ fn refused(
     };
     let lower = told.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    // Docker's own says so of what is not there, too, as long as nobody has logged in.
-    let is_hidden = says(&["repository does not exist or may require"]);
+    // Docker's own says so of what is not there, too, as long as nobody has logged in. An engine with
+    // containerd's store says it of every registry.
+    let is_hidden = says(&["repository does not exist or may require"])
+        && !says(&["no basic auth credentials"]);
     let failure = if says(&UNREACHABLE) {
         let message =
             format!("the registry `{registry}` of the image `{wanted}` cannot be reached");
@@ -284,8 +288,9 @@ mod tests {
         let code = |told: &str| {
             let none = Credentials::default();
             let failure = refused("r.example/shop:1", &reference, &none, told.to_owned());
+            let shown = told.replace("authorization: ", "authorization, ");
             assert!(
-                failure.hint.is_some() && failure.detail == [told],
+                failure.hint.is_some() && failure.detail == [shown],
                 "{failure:?}"
             );
             failure.code.name()
@@ -303,6 +308,8 @@ mod tests {
         for told in [
             "Head \"https://r.example/v2/shop/manifests/1\": unauthorized: not a member",
             "denied: requested access to the resource is denied",
+            "failed to resolve reference \"r.example/shop:1\": pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+            "failed to resolve reference \"r.example/shop:1\": unexpected status from HEAD request to https://r.example/v2/shop/manifests/1: 401 Unauthorized",
             "toomanyrequests: You have reached your pull rate limit",
         ] {
             assert_eq!(code(told), "registry_denied", "{told}");
@@ -310,6 +317,8 @@ mod tests {
         for told in [
             "manifest for r.example/shop:1 not found: manifest unknown: manifest unknown",
             "pull access denied for shop, repository does not exist or may require 'docker login': denied",
+            "failed to resolve reference \"docker.io/library/shop:1\": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+            "failed to resolve reference \"r.example/shop:1\": r.example/shop:1: not found",
             "something new",
         ] {
             assert_eq!(code(told), "image_missing", "{told}");

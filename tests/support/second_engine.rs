@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bollard::Docker;
-use bollard::query_parameters::{ListVolumesOptions, TagImageOptionsBuilder};
+use bollard::query_parameters::{
+    ListVolumesOptions, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+};
+use futures_util::TryStreamExt as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -24,6 +27,8 @@ pub struct SecondEngine {
     engine: Option<Child>,
     /// It is on a machine of its own, as far as one can see.
     is_remote: bool,
+    /// Where its programs are, if they are not this machine's.
+    programs: Option<PathBuf>,
 }
 
 impl SecondEngine {
@@ -53,6 +58,25 @@ impl SecondEngine {
         second
     }
 
+    /// Starts the newest Docker that `tests/run.sh` could have, with what is new in Docker 29 as far as it can
+    /// be had in older ones: containerd's store of images, and no API older than 1.44. `None`: there is none.
+    #[allow(clippy::print_stdout)] // what is left out is told to whoever reads the test's output
+    pub fn start_newest() -> Option<SecondEngine> {
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/docker/usr");
+        if !programs.join("sbin/dockerd").exists() {
+            println!("left out: no dockerd in {}", programs.display());
+            return None;
+        }
+        let listen = "ip link set lo up && exec sleep infinity";
+        let mut second = SecondEngine::new(&["--net", "sh", "-c", listen]);
+        second.programs = Some(programs);
+        let settings = r#"{"features": {"containerd-snapshotter": true}}"#;
+        std::fs::write(second.root.path().join("daemon.json"), settings).expect("write a file");
+        second.up();
+        base::ensure_here(&second.connect());
+        Some(second)
+    }
+
     /// `unshare` with these arguments keeps its namespaces.
     fn new(unshare: &[&str]) -> SecondEngine {
         assert!(
@@ -78,6 +102,7 @@ impl SecondEngine {
             holder,
             engine: None,
             is_remote: false,
+            programs: None,
         }
     }
 
@@ -129,6 +154,7 @@ impl SecondEngine {
             .args(["--pidfile", &path("pid"), "--host", &self.address()])
             .args(["--iptables=false", "--ip6tables=false", "--ip-masq=false"])
             .args(self.tls_arguments())
+            .envs(self.variables())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -144,6 +170,21 @@ impl SecondEngine {
         });
         self.engine = runs.then_some(engine);
         runs
+    }
+
+    /// What leads to programs that are not this machine's; its runc is.
+    fn variables(&self) -> Vec<(&str, String)> {
+        let Some(programs) = &self.programs else {
+            return Vec::new();
+        };
+        let (programs, ours) = (
+            programs.display(),
+            std::env::var("PATH").unwrap_or_default(),
+        );
+        vec![
+            ("PATH", format!("{programs}/bin:{programs}/sbin:{ours}")),
+            ("DOCKER_MIN_API_VERSION", "1.44".to_owned()),
+        ]
     }
 
     fn tls_arguments(&self) -> Vec<String> {
@@ -229,6 +270,23 @@ impl SecondEngine {
         engine::remove(&self.connect(), container);
     }
 
+    /// Takes the tests' image away; its id, and the archive that the engine writes of it.
+    pub fn take_base(&self) -> (String, Vec<u8>) {
+        let docker = self.connect();
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        engine::block_on(async {
+            let image = docker.inspect_image(BASE).await.expect("the image");
+            let pieces: Vec<_> = docker
+                .export_image(BASE)
+                .try_collect()
+                .await
+                .expect("save it");
+            let removed = docker.remove_image(BASE, Some(options), None).await;
+            removed.expect("remove the image");
+            (image.id.expect("an id"), pieces.concat())
+        })
+    }
+
     /// A command that runs a program in the engine's network.
     pub fn wrapper(&self) -> [String; 2] {
         let namespace = format!("--net=/proc/{}/ns/net", self.holder.id());
@@ -237,6 +295,11 @@ impl SecondEngine {
 
     pub fn containers(&self, label: &str) -> Vec<Container> {
         engine::labelled(&self.connect(), label)
+    }
+
+    /// What is answered at a port that is published.
+    pub fn ask_port(&self, port: u16) -> Option<String> {
+        get_with(self.inside("curl"), &format!("http://127.0.0.1:{port}/"))
     }
 
     /// What is answered at a container's address.
