@@ -65,6 +65,9 @@ pub async fn stop(
             exit_code: 0,
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })?;
+        // The engine's list still has it running until its end is written down (moby, handleContainerExit),
+        // for which a look at the container waits.
+        engine.inspect(&container.id).await?;
     }
     Ok(stopped(&running, Some(all_begun.elapsed())))
 }
