@@ -33,7 +33,7 @@ mod limits;
 mod logs;
 mod logs_follow;
 mod manage;
-mod newest;
+mod newer;
 mod not_ready;
 mod pipes;
 mod ports;

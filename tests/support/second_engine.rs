@@ -58,10 +58,10 @@ impl SecondEngine {
         second
     }
 
-    /// Starts the newest Docker that `tests/run.sh` could have, with what is new in Docker 29 as far as it can
+    /// Starts the newer Docker that `tests/run.sh` could have, with what is new in Docker 29 as far as it can
     /// be had in older ones: containerd's store of images, and no API older than 1.44. `None`: there is none.
     #[allow(clippy::print_stdout)] // what is left out is told to whoever reads the test's output
-    pub fn start_newest() -> Option<SecondEngine> {
+    pub fn start_newer() -> Option<SecondEngine> {
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/docker/usr");
         if !programs.join("sbin/dockerd").exists() {
             println!("left out: no dockerd in {}", programs.display());

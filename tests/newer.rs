@@ -1,4 +1,4 @@
-//! The newest Docker that could be had, beside this machine's own: what it says and keeps in another way.
+//! A newer Docker beside this machine's own: what it says and keeps in another way.
 
 use std::fs;
 use std::process::Stdio;
@@ -9,19 +9,19 @@ use crate::support::{BASE, FIRST, Host, Kind, NEXT, Origin, Run, Sdp, SecondEngi
 /// The stages of a rollback, and of a start.
 const BACK: &[&str] = &["start container", "health check"];
 
-struct Newest {
+struct Newer {
     // Dropped in this order: the engine's containers use the host's folders.
     engine: SecondEngine,
     host: Host,
     origin: Origin,
 }
 
-impl Newest {
-    fn start() -> Option<Newest> {
-        let engine = SecondEngine::start_newest()?;
+impl Newer {
+    fn start() -> Option<Newer> {
+        let engine = SecondEngine::start_newer()?;
         let host = Host::new();
         let origin = host.origin(&server("one"));
-        Some(Newest {
+        Some(Newer {
             engine,
             host,
             origin,
@@ -56,7 +56,7 @@ impl Newest {
 
 #[test]
 fn from_the_first_release_to_the_next_and_back() {
-    let Some(newest) = Newest::start() else {
+    let Some(newer) = Newer::start() else {
         return;
     };
     let hooked = |stages: &[&'static str]| {
@@ -64,19 +64,19 @@ fn from_the_first_release_to_the_next_and_back() {
         [before, &["before start"], after].concat()
     };
     let port = ["-p", "8080:8080", "--health-http", "/"];
-    let deploy = |hook: &str| newest.deploy(&[&port, &["--before-start", hook][..]].concat());
+    let deploy = |hook: &str| newer.deploy(&[&port, &["--before-start", hook][..]].concat());
 
     let first = deploy("ls main.go").deployed(&hooked(FIRST));
     assert!(first.output().contains("main.go"), "{}", first.story());
-    assert_eq!(newest.answer(), "one");
+    assert_eq!(newer.answer(), "one");
     let published = "0.0.0.0:8080->8080/tcp".to_owned();
     assert!(
         first.status().ports.contains(&published),
         "{}",
         first.story()
     );
-    let mut logs = newest
-        .sdp(&["logs", newest.host.name(), "-f", "--json"])
+    let mut logs = newer
+        .sdp(&["logs", newer.host.name(), "-f", "--json"])
         .spawn();
     let listens = |of: &Run| {
         let id = of.deployment().to_owned();
@@ -86,17 +86,17 @@ fn from_the_first_release_to_the_next_and_back() {
     };
     logs.wait_for("the program's line", listens(&first));
 
-    newest.origin.commit(&server("two"), "Say two");
+    newer.origin.commit(&server("two"), "Say two");
     let failed = deploy("exit 7").failed(6, "hook_failed", &hooked(NEXT)[..5]);
     assert_eq!(failed.container(), first.container());
     let second = deploy("true").deployed(&hooked(NEXT));
     assert_eq!(second.status().replaced.as_deref(), Some(first.container()));
-    assert_eq!(newest.answer(), "two");
+    assert_eq!(newer.answer(), "two");
     logs.wait_for("the next program's line", listens(&second));
     logs.interrupt();
     logs.ended();
 
-    newest.origin.commit(&program::crash(), "Crash");
+    newer.origin.commit(&program::crash(), "Crash");
     let crashed = deploy("true").failed(6, "crashed", &hooked(NEXT));
     let mut detail = crashed.problem().detail.iter();
     assert!(
@@ -104,27 +104,27 @@ fn from_the_first_release_to_the_next_and_back() {
         "{}",
         crashed.story()
     );
-    assert_eq!(newest.answer(), "two");
+    assert_eq!(newer.answer(), "two");
 
-    newest.back("rollback").deployed(BACK);
-    assert_eq!(newest.answer(), "one");
-    newest.back("stop").exited(0);
-    newest.back("start").deployed(BACK);
-    assert_eq!(newest.answer(), "one");
-    newest.host.is_tidy();
+    newer.back("rollback").deployed(BACK);
+    assert_eq!(newer.answer(), "one");
+    newer.back("stop").exited(0);
+    newer.back("start").deployed(BACK);
+    assert_eq!(newer.answer(), "one");
+    newer.host.is_tidy();
 }
 
 /// It is told what is wrong in the engine's own words, which change.
 #[test]
 fn what_is_refused() {
-    let Some(newest) = Newest::start() else {
+    let Some(newer) = Newer::start() else {
         return;
     };
     // It belongs to the host, and ends with it.
-    let [nsenter, namespace] = newest.engine.wrapper();
-    let mut holder = newest.host.command(&nsenter);
+    let [nsenter, namespace] = newer.engine.wrapper();
+    let mut holder = newer.host.command(&nsenter);
     let holder = holder.args([&namespace, "busybox", "nc", "-lp", "8080"]);
-    let holder = holder.current_dir(newest.host.path(""));
+    let holder = holder.current_dir(newer.host.path(""));
     let mut holder = holder.stdout(Stdio::null()).spawn().unwrap();
     for (arguments, code, words) in [
         (["-p", "8080:8080"], "port_taken", "8080"),
@@ -142,7 +142,7 @@ fn what_is_refused() {
             "curl -v",
         ),
     ] {
-        let run = newest.deploy(&arguments);
+        let run = newer.deploy(&arguments);
         let problem = run.problem();
         let told = format!("{} {:?}", problem.message, problem.hint);
         assert!(
@@ -153,38 +153,38 @@ fn what_is_refused() {
     }
     holder.kill().unwrap();
     holder.wait().unwrap();
-    newest.deploy(&["-p", "8080:8080"]).deployed(NEXT);
-    assert_eq!(newest.answer(), "one");
+    newer.deploy(&["-p", "8080:8080"]).deployed(NEXT);
+    assert_eq!(newer.answer(), "one");
 }
 
 #[test]
 fn images_and_uploads() {
-    let Some(newest) = Newest::start() else {
+    let Some(newer) = Newer::start() else {
         return;
     };
-    let (id, saved) = newest.engine.take_base();
-    let file = newest.host.path("base.tar");
+    let (id, saved) = newer.engine.take_base();
+    let file = newer.host.path("base.tar");
     fs::write(&file, saved).unwrap();
 
     // As this engine itself has written it, with both lists.
     let archive = ["--image-archive", file.to_str().unwrap()];
-    let first = newest.deploy(&[&["--deliver", "upload"][..], &archive].concat());
+    let first = newer.deploy(&[&["--deliver", "upload"][..], &archive].concat());
     let first = first.deployed(FIRST);
-    assert_eq!(newest.volumes(), [first.container()]);
+    assert_eq!(newer.volumes(), [first.container()]);
     let digest = format!("{BASE}@{id}");
-    newest.origin.commit(&server("two"), "Say two");
+    newer.origin.commit(&server("two"), "Say two");
     let by_digest = ["--image", &digest, "--pull", "never", "-p", "8080:8080"];
-    let second = newest.deploy(&by_digest).deployed(NEXT);
-    assert_eq!(newest.answer(), "two");
-    let again = newest.deploy(&[&by_digest[..], &["--if-changed"]].concat());
+    let second = newer.deploy(&by_digest).deployed(NEXT);
+    assert_eq!(newer.answer(), "two");
+    let again = newer.deploy(&[&by_digest[..], &["--if-changed"]].concat());
     assert_eq!(again.status().outcome.as_deref(), Some("unchanged"));
 
-    newest.back("rollback").deployed(BACK);
-    let running = newest.engine.containers(&newest.host.label());
+    newer.back("rollback").deployed(BACK);
+    let running = newer.engine.containers(&newer.host.label());
     let running = running.iter().find(|container| container.is_running());
     assert_eq!(running.unwrap().name, first.container());
-    let prune = ["prune", newest.host.name(), "--keep", "1"];
-    newest.sdp(&prune).run().exited(0);
-    assert_eq!(newest.volumes(), [first.container()]);
+    let prune = ["prune", newer.host.name(), "--keep", "1"];
+    newer.sdp(&prune).run().exited(0);
+    assert_eq!(newer.volumes(), [first.container()]);
     assert_ne!(second.container(), first.container());
 }
