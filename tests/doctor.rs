@@ -509,14 +509,15 @@ fn settings_of_sdp_toml() {
     let host = Host::new();
     let origin = host.origin(&server("one"));
     let toml = format!(
-        "[repos.shop]\npath = {:?}\nurl = {:?}\nimage = \"sdp-test/no-such-image:1\"\npull = \"never\"\nlog-odd = 1\n",
+        "[repos.{}]\npath = {:?}\nurl = {:?}\nimage = \"sdp-test/no-such-image:1\"\npull = \"never\"\nlog-odd = 1\n",
+        host.name(),
         host.checkout(),
         origin.url(),
     );
     let doctor = |toml: &str| {
         let file = host.at_home("sdp.toml", toml);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let sdp = host.sdp(&["doctor", "shop", "--json"]);
+        let sdp = host.sdp(&["doctor", host.name(), "--json"]);
         sdp.env("SDP_CONFIG", &file).env("SDP_IMAGE", "").run()
     };
     let run = doctor(&toml).exited(2);
@@ -525,7 +526,7 @@ fn settings_of_sdp_toml() {
         "{}",
         run.story()
     );
-    let secret = "env-command = 'touch ran'\n[repos.shop.env]\nKEY = \"hunter2hunter2\"\n";
+    let secret = "env-command = 'touch ran'\nenv = { KEY = \"hunter2hunter2\" }\n";
     let run = doctor(
         &toml
             .replace("pull = \"never\"\n", "")

@@ -164,8 +164,9 @@ impl SecondEngine {
             if let Ok(Some(_)) = engine.try_wait() {
                 return Some(false);
             }
-            let answers = self.socket().exists()
-                && engine::block_on(async { self.connect().ping().await.is_ok() });
+            // The socket is that of an engine that was killed, until this one makes its own.
+            let client = Docker::connect_with_host(&self.address()).ok()?;
+            let answers = engine::block_on(async { client.ping().await.is_ok() });
             answers.then_some(true)
         });
         self.engine = runs.then_some(engine);
