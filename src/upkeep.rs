@@ -108,7 +108,7 @@ pub async fn recover(
         return Err(underway_elsewhere(underway));
     }
     let settled = match &underway {
-        Some(underway) => settle(engine, underway, &found, &mut done).await?,
+        Some(underway) => settle(engine, underway, &found, &mut done, emitter).await?,
         None => true,
     };
     for container in found.iter().filter(|container| is_leftover(container)) {
@@ -167,6 +167,7 @@ async fn settle(
     underway: &Underway,
     found: &[Container],
     done: &mut Vec<String>,
+    emitter: &Emitter,
 ) -> Result<bool> {
     let of = |name: &String| found.iter().find(|container| container.name == *name);
     let formers: Vec<&Container> = underway.formers.iter().filter_map(of).collect();
@@ -195,7 +196,7 @@ async fn settle(
     }
     let mut settled = true;
     for former in formers {
-        if former.running && outlasts(engine, former, underway.stop).await? {
+        if former.running && outlasts(engine, former, underway.stop, emitter).await? {
             continue;
         }
         match revive(engine, former).await {
@@ -211,7 +212,12 @@ async fn settle(
 
 /// Whether a former container, which runs, still does when the engine has carried through what a killed run
 /// may have asked it for: nothing tells whether that came to ask for the stop.
-async fn outlasts(engine: &Engine, former: &Container, stop: Option<Stop>) -> Result<bool> {
+async fn outlasts(
+    engine: &Engine,
+    former: &Container,
+    stop: Option<Stop>,
+    emitter: &Emitter,
+) -> Result<bool> {
     let Some(stop) = stop else {
         return Ok(true);
     };
@@ -219,6 +225,14 @@ async fn outlasts(engine: &Engine, former: &Container, stop: Option<Stop>) -> Re
     let details = engine.inspect(&former.id).await?;
     if !details.is_some_and(|details| details.running) {
         return Ok(false);
+    }
+    let left = stop.left().as_secs();
+    if left > 0 {
+        let line = format!(
+            "an earlier run was killed as it handed over: it is seen for up to {left}s whether `{}` still stops",
+            former.name
+        );
+        emitter.warn(line, None);
     }
     if let Ok(exit) = timeout(stop.left(), watch.exit()).await {
         return exit.map(|_| false);
@@ -355,8 +369,10 @@ pub async fn retire(
             .as_ref()
             .map(|identity| identity.deployment.clone())
     };
-    let running = found.iter().filter(|container| container.running);
-    let mut kept: Vec<String> = running.filter_map(deployment).collect();
+    // The canary of what serves now may still be there; it is not a release of its own.
+    let serving = found.iter();
+    let serving = serving.filter(|container| container.running && !is_leftover(container));
+    let mut kept: Vec<String> = serving.filter_map(deployment).collect();
     for container in stopped(engine, &found).await? {
         if is_leftover(&container) {
             // The engine may carry out what a killed run asked for after `recover` has looked.
@@ -375,13 +391,10 @@ pub async fn retire(
     if !pretend && has_volumes(&found) {
         clear_volumes(engine, repository).await?;
     }
-    // Of another path, if the checkout was moved; its release is still mounted.
-    kept.extend(
-        others
-            .iter()
-            .filter(|other| other.running)
-            .filter_map(deployment),
-    );
+    // Of another path, if the checkout was moved: whatever runs has its release still mounted.
+    let running = found.iter().chain(&others);
+    let running = running.filter(|container| container.running);
+    kept.extend(running.filter_map(deployment));
     for id in store.list()? {
         if !kept.contains(&id) && store.other_engine(&id, &mark).is_none() {
             cleared.freed += if pretend {

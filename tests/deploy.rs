@@ -1,7 +1,7 @@
 //! The everyday life of one program: first deployment, changes, and changes that do not work.
 
 use crate::support::program::{self, module, server, server_source};
-use crate::support::{FIRST, Host, NEXT};
+use crate::support::{FIRST, Host, NEXT, free_port};
 
 #[test]
 fn first_deployment() {
@@ -245,5 +245,24 @@ fn only_the_newest_releases_are_kept() {
     let third = host.deploy(&origin).args(&["--keep", "2"]).run();
 
     let third = third.deployed(NEXT);
+    host.holds(&[&third], &[&second]);
+}
+
+/// A canary that is still being removed is no release.
+#[test]
+fn as_many_releases_are_kept_after_a_canary() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let publish = format!("127.0.0.1:{}:8080", free_port());
+    let deploy = || {
+        let deploy = host.deploy(&origin);
+        deploy.args(&["-p", &publish, "--keep", "2"]).run()
+    };
+    deploy().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let second = deploy().deployed(NEXT);
+    origin.commit(&server("three"), "Say three");
+
+    let third = deploy().deployed(NEXT);
     host.holds(&[&third], &[&second]);
 }
