@@ -107,6 +107,9 @@ impl Config {
             (Some(file), repo, environment) => {
                 let repo = repo.as_deref().unwrap_or_default();
                 (self.entries, self.place) = file.select(repo, environment.as_deref())?;
+                if self.place.is_none() {
+                    self.warnings.extend(file.likely_slip(repo));
+                }
             }
             (None, _, Some(environment)) => {
                 let message = format!("there is no sdp.toml that could tell of `{environment}`");

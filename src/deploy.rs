@@ -523,6 +523,13 @@ pub fn open(plan: &Plan) -> Result<Git> {
 /// There is nothing at the path, or something else than a checkout, and no URL to clone from.
 fn no_checkout(plan: &Plan) -> Failure {
     let path = plan.repository.path.display();
+    if Git::is_bare(&plan.repository.path) {
+        return Failure::new(
+            Code::NotACheckout,
+            format!("`{path}` is a bare repository, which has no checkout"),
+        )
+        .hint(format!("`sdp deploy file://{path}` clones it"));
+    }
     let message = if plan.repository.path.exists() {
         format!("`{path}` is no git checkout")
     } else {

@@ -15,6 +15,7 @@ mod way_back;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::delivery;
 use crate::engine::{Container, Engine, Identity, Spec, uploader};
@@ -34,6 +35,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How much longer than it may the engine is expected to take for a stop.
 const SURPLUS: Duration = Duration::from_secs(2);
+
+/// How long somebody who has pressed Ctrl-C waits before it seems to have been ignored.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is left of a hand-over that worked.
 #[derive(Debug)]
@@ -368,8 +372,7 @@ impl<'a> Handover<'a> {
             for former in self.formers.clone() {
                 let timeout = self.time_to_stop(&former);
                 events.note(format!("{}; stopping {}", proof.how, former.name));
-                let stopped = self.engine.stop(&former, timeout);
-                match self.hear(timeout + GRACE, stopped).await {
+                match self.stop(&former, timeout, events).await {
                     Ok(()) => replaced.push(former.name.clone()),
                     Err(failure) => {
                         let hint = format!("`docker stop {}`", former.name);
@@ -471,6 +474,35 @@ impl<'a> Handover<'a> {
         }
     }
 
+    /// Stops a container, which a signal does not cut; whoever sent that is told so.
+    async fn stop(
+        &mut self,
+        former: &Container,
+        timeout: Duration,
+        events: &StageEmitter,
+    ) -> Result<()> {
+        let (engine, interrupt) = (self.engine, self.interrupt);
+        let told = async {
+            interrupt.cancelled().await;
+            sleep(SILENCE).await;
+            let line = format!(
+                "cancelled: waiting until `{}` has stopped, for up to {}s",
+                former.name,
+                timeout.as_secs()
+            );
+            let hint = "a second signal ends sdp at once, and leaves the rest to the next command";
+            events.warn(line, Some(hint.to_owned()));
+            std::future::pending().await
+        };
+        let stopped = async {
+            tokio::select! {
+                stopped = engine.stop(former, timeout) => stopped,
+                never = told => never,
+            }
+        };
+        self.hear(timeout + GRACE, stopped).await
+    }
+
     async fn stop_formers(&mut self, events: &StageEmitter) -> Result<()> {
         if !self.formers.is_empty() {
             self.begin_to_stop()?;
@@ -484,8 +516,7 @@ impl<'a> Handover<'a> {
             self.down_since.get_or_insert_with(Instant::now);
             // Before the call: it may have worked though its answer was lost.
             self.stopped.push(former.clone());
-            let stopped = self.engine.stop(&former, timeout);
-            self.hear(timeout + GRACE, stopped).await?;
+            self.stop(&former, timeout, events).await?;
         }
         Ok(())
     }

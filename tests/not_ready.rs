@@ -46,6 +46,40 @@ fn no_checkout_and_a_silent_engine() {
     }
 }
 
+/// What is nearly right is told what would be.
+#[test]
+fn slips() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let bare = origin.url();
+    let bare = bare.strip_prefix("file://").unwrap();
+    let toml = "[repos.shop]\npath = \"/srv/shop\"\n[repos.mail]\n";
+    let file = host.at_home("sdp.toml", toml);
+    for (arguments, words) in [
+        (
+            &["deploy", bare][..],
+            ["bare repository", "sdp deploy file://"],
+        ),
+        (
+            &["deploy", "shopp", "--config", &file],
+            ["sdp.toml has no `shopp`", "it has `shop`"],
+        ),
+        (
+            &["stop", "shopp", "--config", &file],
+            ["nothing of `shopp` is deployed", "it has `shop`"],
+        ),
+        (&["rollback", "nope"], ["nothing of `nope`", "sdp status"]),
+        (&["deploy", ".", "--port", "0"], ["--port <PORT>", "1..="]),
+    ] {
+        let run = host.sdp(arguments).run().exited(2);
+        for words in words {
+            assert!(run.stderr.contains(words), "{arguments:?}: {}", run.stderr);
+        }
+        assert!(!run.stderr.contains("any more"), "{}", run.stderr);
+    }
+    host.is_untouched();
+}
+
 #[test]
 fn no_go() {
     let host = Host::new();

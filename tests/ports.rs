@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crate::support::program::{self, server};
-use crate::support::{FIRST, Host, NEXT, free_port, get};
+use crate::support::{FIRST, Host, Kind, NEXT, free_port, get};
 
 /// A client that asks without pause and remembers each change of what it is answered.
 struct Client {
@@ -103,6 +103,30 @@ fn ctrl_c_in_the_hand_over() {
     host.holds(&[&first], &[]);
 }
 
+/// While the former one ends, Ctrl-C can do nothing but wait, and says so.
+#[test]
+fn ctrl_c_while_the_former_ends_slowly() {
+    let host = Host::new();
+    let publish = format!("127.0.0.1:{}:8080", free_port());
+    let flags = ["-p", &publish, "--stop-timeout", "4s"];
+    let origin = host.origin(&program::deaf_server("one"));
+    let first = host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let mut live = host.deploy(&origin).args(&flags).spawn();
+    live.wait_for("the hand-over", |event| {
+        event.line == format!("stopping {}", first.container())
+    });
+
+    live.interrupt();
+
+    let waits = format!("waiting until `{}` has stopped", first.container());
+    live.wait_for("what it waits for", |event| {
+        event.kind == Kind::Warning && event.line.contains(&waits)
+    });
+    live.finish().exited(130);
+    assert_eq!(host.running().name, first.container());
+}
+
 #[test]
 fn port_that_the_engine_picks() {
     let host = Host::new();
@@ -160,6 +184,24 @@ fn port_taken_by_a_container() {
     assert!(problem.contains(&port.to_string()), "{problem}");
     assert_eq!(host.answer(), "one");
     host.holds(&[&first], &[]);
+}
+
+#[test]
+fn port_taken_by_another_service() {
+    let neighbour = Host::new();
+    let publish = format!("127.0.0.1:{}:8080", free_port());
+    let theirs = neighbour.deploy(&neighbour.origin(&server("theirs")));
+    theirs.args(&["-p", &publish]).run().deployed(FIRST);
+    let host = Host::new();
+    let deploy = host.deploy(&host.origin(&server("one")));
+
+    let run = deploy.args(&["-p", &publish]).run();
+
+    let run = run.failed(6, "port_taken", &[]);
+    let stop = format!("`sdp stop {}`", neighbour.checkout().display());
+    let hint = run.problem().hint.as_deref().unwrap();
+    assert!(hint.contains(&stop), "{hint}");
+    assert_eq!(neighbour.answer(), "theirs");
 }
 
 #[test]

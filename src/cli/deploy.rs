@@ -213,7 +213,7 @@ pub struct Container {
     pub volume: Vec<String>,
 
     /// The port that the program listens on
-    #[arg(long, env = "SDP_PORT", default_value_t = 8080, value_name = "PORT")]
+    #[arg(long, env = "SDP_PORT", default_value_t = 8080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
     /// The network to join

@@ -340,6 +340,18 @@ impl File {
         self.services.iter().find(is_there)
     }
 
+    /// What to tell of a word for a repository that is nearly one of the file's names, and nothing else.
+    pub fn likely_slip(&self, word: &str) -> Option<Warning> {
+        let names = self.services.iter();
+        let names = names.map(|service| service.repository.as_str());
+        let near = entries::nearest(word, names)?;
+        let is_more = plan::is_url(word) || plan::below_root(word).exists();
+        (!is_more).then(|| Warning {
+            line: format!("sdp.toml has no `{word}`"),
+            hint: format!("it has `{near}`"),
+        })
+    }
+
     /// What follows from a table without standing there.
     fn derived(&self, key: &str, path: &Path, place: Option<Place>) -> Entry {
         let name = match &self.source {

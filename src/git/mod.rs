@@ -114,6 +114,12 @@ impl Git {
         path.join(".git").symlink_metadata().is_ok()
     }
 
+    /// Whether there is a repository without a checkout at `path`:
+    /// <https://git-scm.com/docs/gitrepository-layout>.
+    pub fn is_bare(path: &Path) -> bool {
+        !Git::exists(path) && path.join("HEAD").is_file() && path.join("objects").is_dir()
+    }
+
     /// Opens the checkout at `path`, not one above it.
     pub fn open(path: &Path) -> Result<Git> {
         let shown = path.display();

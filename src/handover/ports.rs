@@ -3,6 +3,7 @@
 use crate::engine::{Container, Engine, shared_host_port};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Publish;
+use crate::shell::quoted;
 
 /// Another container than the repository's own holds a port that the plan wants.
 ///
@@ -18,7 +19,7 @@ pub fn check_ports(
         .filter(|other| formers.iter().all(|former| former.id != other.id));
     for other in foreign {
         if let Some(port) = shared_host_port(other, publish) {
-            return Err(held(&other.name, port));
+            return Err(held(other, port));
         }
     }
     Ok(())
@@ -31,11 +32,15 @@ pub fn held_by_process(port: &str, process: &str) -> Failure {
         .hint("`ss -ltnp` shows which one; `-p` publishes another port")
 }
 
-fn held(container: &str, port: u16) -> Failure {
-    let message = format!("port {port} of the host is taken by the container `{container}`");
-    Failure::new(Code::PortTaken, message).hint(format!(
-        "`docker stop {container}` frees it; `-p` publishes another one"
-    ))
+fn held(container: &Container, port: u16) -> Failure {
+    let name = &container.name;
+    let stop = match &container.identity {
+        Some(identity) => format!("sdp stop {}", quoted(&identity.path)),
+        None => format!("docker stop {name}"),
+    };
+    let message = format!("port {port} of the host is taken by the container `{name}`");
+    Failure::new(Code::PortTaken, message)
+        .hint(format!("`{stop}` frees it; `-p` publishes another one"))
 }
 
 /// The failure of a container that did not get its port. The engine's message names the port, but not
@@ -46,7 +51,7 @@ pub(super) async fn taken(engine: &Engine, publish: &[Publish], failure: Failure
         .iter()
         .find_map(|other| shared_host_port(other, publish).map(|port| (other, port)));
     if let Some((holder, port)) = holder {
-        return held(&holder.name, port);
+        return held(holder, port);
     }
     let mut wanted = publish.iter().filter_map(|publish| publish.host);
     let port = wanted.find(|port| failure.message.contains(&format!(":{port}")));

@@ -119,7 +119,7 @@ impl Store {
         if path.join(DIRECTORY).is_dir() || (path.is_dir() && has_containers) {
             return Store::lock(path, what);
         }
-        if path.is_dir() {
+        if path.is_dir() || !has_containers {
             return Err(Failure::not_deployed(&repository.name));
         }
         let message = format!(
@@ -215,5 +215,7 @@ fn locked(checkout: &Path, text: &str) -> Failure {
         Code::Locked,
         format!("`{}` is being deployed by {who}", checkout.display()),
     )
-    .hint("wait for it to end, or end it with Ctrl-C or SIGTERM; then deploy again")
+    .hint(
+        "try again when it has ended, or end it with Ctrl-C or SIGTERM; `deploy --lock-wait 10m` waits for it",
+    )
 }
