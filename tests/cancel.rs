@@ -233,7 +233,9 @@ fn an_ssh_that_is_not_openssh() {
     let ssh = host.path("bin/my-ssh").display().to_string();
     // gix asks it first which kind it is.
     for unless_asked in ["", "[ \"$1\" != -G ] || exit 1\n"] {
-        let script = format!("{unless_asked}touch {}; sleep 600; :", began.display());
+        // What it starts has a process group of its own.
+        let work = "timeout 600 sleep 600; :";
+        let script = format!("{unless_asked}touch {}; {work}", began.display());
         host.instead_of("my-ssh", &script);
         for arguments in [
             &["deploy", host.name()][..],
