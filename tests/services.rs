@@ -19,6 +19,7 @@ fn a_checkout_is_the_service_that_has_it() {
         &format!(
             "[repos.shop]\npath = \"{0}/checkout\"\nlabel.of = \"shop\"\nurl = \"/nowhere\"\n\
              [repos.shop.environments.staging]\nlabel.of = \"staging\"\n\
+             [repos.shop.environments.live]\nlabel.of = \"live\"\n\
              [repos.other]\nlabel.of = \"other\"\n",
             srv.display()
         ),
@@ -51,6 +52,15 @@ fn a_checkout_is_the_service_that_has_it() {
     }
     for word in ["./checkout-staging", "checkout-staging"] {
         is(&[word], "shop-staging", Some("staging"));
+        let same = [word, "--environment", "staging"];
+        is(&same, "shop-staging", Some("staging"));
+        // Neither of the two is what is meant, and nobody's service is touched.
+        for command in ["config", "stop"] {
+            let sdp = host.sdp(&[command, word, "--json", "--config", &file]);
+            let run = sdp.env("SDP_ENVIRONMENT", "live").run().exited(2);
+            let message = &run.problem().message;
+            assert!(message.contains("`live` is asked for"), "{message}");
+        }
     }
     is(&["./other"], "other", Some("other"));
     is(&["./another"], "another", None);
