@@ -36,15 +36,18 @@ pub fn left_behind(running: &[Container], repository: &Repository) -> Option<War
     });
     let (container, identity) = elsewhere.filter(|_| repository.is_configured)?;
     let old = identity.path.display();
+    // A checkout that was moved, or is another host's, has no place here to take a lock in.
+    let stop = if identity.path.is_dir() {
+        format!("sdp stop {}", quoted(&identity.path))
+    } else {
+        format!("docker stop {}", container.name)
+    };
     Some(Warning {
         line: format!(
             "`{}` still runs from `{old}`, which is another checkout of `{name}` than sdp.toml has",
             container.name
         ),
-        hint: format!(
-            "`sdp stop {}`, unless it is to serve, too",
-            quoted(&identity.path)
-        ),
+        hint: format!("`{stop}`, unless it is to serve, too"),
     })
 }
 

@@ -202,4 +202,13 @@ fn a_container_of_a_former_path_is_told() {
     }
     host.sdp(&["stop", &old]).run().exited(0);
     assert_eq!(told(&deploy("srv/new", free_port(), &[]).exited(0)), []);
+
+    // One that was moved is not there to be stopped by its path.
+    std::fs::rename(host.path("srv/new"), host.path("srv/moved")).unwrap();
+    let run = deploy("srv/moved", free_port(), &["--dry-run"]).exited(0);
+    let hint = &told(&run)[0].1;
+    assert!(
+        hint.contains(&format!("`docker stop sdp-{name}-")),
+        "{hint}"
+    );
 }
