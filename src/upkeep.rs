@@ -111,7 +111,7 @@ pub async fn recover(
         return Err(underway_elsewhere(underway));
     }
     let settled = match &underway {
-        Some(underway) => settle(engine, underway, &found, &mut done).await?,
+        Some(underway) => settle(engine, underway, &found, &mut done, emitter).await?,
         None => true,
     };
     for container in found.iter().filter(|container| is_leftover(container)) {
@@ -170,6 +170,7 @@ async fn settle(
     underway: &Underway,
     found: &[Container],
     done: &mut Vec<String>,
+    emitter: &Emitter,
 ) -> Result<bool> {
     let of = |name: &String| found.iter().find(|container| container.name == *name);
     let formers: Vec<&Container> = underway.formers.iter().filter_map(of).collect();
@@ -198,7 +199,7 @@ async fn settle(
     }
     let mut settled = true;
     for former in formers {
-        if former.running && outlasts(engine, former, underway.stop).await? {
+        if former.running && outlasts(engine, former, underway.stop, emitter).await? {
             continue;
         }
         match revive(engine, former).await {
@@ -214,7 +215,12 @@ async fn settle(
 
 /// Whether a former container, which runs, still does when the engine has carried through what a killed run
 /// may have asked it for: nothing tells whether that came to ask for the stop.
-async fn outlasts(engine: &Engine, former: &Container, stop: Option<Stop>) -> Result<bool> {
+async fn outlasts(
+    engine: &Engine,
+    former: &Container,
+    stop: Option<Stop>,
+    emitter: &Emitter,
+) -> Result<bool> {
     let Some(stop) = stop else {
         return Ok(true);
     };
@@ -223,7 +229,18 @@ async fn outlasts(engine: &Engine, former: &Container, stop: Option<Stop>) -> Re
     if !details.is_some_and(|details| details.running) {
         return Ok(false);
     }
-    if let Ok(exit) = timeout(stop.left(), watch.exit()).await {
+    let left = stop.left();
+    if !left.is_zero() {
+        emitter.warn(
+            format!(
+                "an earlier run was killed, perhaps once it had told `{}` to stop: waiting up to {:.1}s for that",
+                former.name,
+                left.as_secs_f64()
+            ),
+            None,
+        );
+    }
+    if let Ok(exit) = timeout(left, watch.exit()).await {
         return exit.map(|_| false);
     }
     if let Some(identity) = &former.identity {

@@ -130,6 +130,9 @@ fn while_the_former_ends_slowly() {
     let start = host.sdp(&["start", host.name(), "--json"]).run().exited(0);
 
     assert_eq!(host.running().name, first.container(), "{}", start.story());
+    let wait = format!("told `{}` to stop: waiting", first.container());
+    let is_told = start.events.iter().any(|event| event.line.contains(&wait));
+    assert!(is_told, "{}", start.story());
     assert!(
         host.finished_at(first.container()) > killed,
         "the stop is over"
