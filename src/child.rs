@@ -111,20 +111,26 @@ fn exit_code(ended: std::io::Result<ExitStatus>) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// Turns a shell's `words` into others, which run them with the arguments that follow so that all that they
+/// Turns a shell's `words` into others, which run them with the shell's arguments so that all that they
 /// start ends with this thread, and thus with sdp, even of SIGKILL, and with the process that runs them.
 /// For what needs its standard input, and is started and killed by somebody else.
 pub fn tethered_to_us(words: &OsStr) -> OsString {
     if cfg!(test) {
+        // The program that runs is the tests', which cannot become anything else.
         return words.to_owned();
     }
+    let all = " \"$@\"";
     let mut script = words.to_owned();
-    script.push(" \"$@\"");
+    script.push(all);
     let id = getpid().as_raw_nonzero();
-    let mut tethered = OsString::from(dying_with_us());
-    tethered.push(format!("/proc/{id}/exe {TETHER} sh -c "));
+    let own = format!("/proc/{id}/exe");
+    let mut tethered = OsString::from(format!(
+        "exec {own} {DYING_WITH} {id} {own} {TETHER} sh -c "
+    ));
     tethered.push(quoted(script));
+    // Whoever runs it, as gix, appends the arguments only to words that do not have them yet.
     tethered.push(" sh");
+    tethered.push(all);
     tethered
 }
 
@@ -197,18 +203,8 @@ fn end_the_rest() {
     }
 }
 
-/// What to put before a command for a shell, so that the command ends when this thread does, and thus
-/// with sdp, even of SIGKILL: ssh would only find out when its connection times out.
-pub fn dying_with_us() -> String {
-    if cfg!(test) {
-        // The program that runs is the tests', which cannot become anything else.
-        return String::new();
-    }
-    let id = getpid().as_raw_nonzero();
-    format!("exec /proc/{id}/exe {DYING_WITH} {id} ")
-}
-
-/// A command that runs `program` so that it ends when this thread does: see [`dying_with_us`].
+/// A command that runs `program` so that it ends when this thread does, and thus with sdp, even of SIGKILL: ssh
+/// would only find out when its connection times out.
 pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("/proc/self/exe");
     let id = getpid().as_raw_nonzero().to_string();
@@ -217,7 +213,7 @@ pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Becomes the command that follows in `arguments`. Does nothing if they are not of
-/// [`dying_with_us`]'s or [`dying_with`]'s making; returns only if that fails.
+/// [`tethered_to_us`]'s or [`dying_with`]'s making; returns only if that fails.
 pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     if arguments.next()? != DYING_WITH {
         return None;

@@ -21,13 +21,13 @@ const NO_ENDLESS_WAIT: &str = "-o ServerAliveInterval=15 -o ServerAliveCountMax=
 /// and which ends with sdp.
 pub fn quiet(options: &Options, own: &Credentials, words: &Path) -> Options {
     let client = Client::of(options);
-    let mut command = if client.is_openssh {
-        let mut command = OsString::from(child::dying_with_us());
-        command.push(client.told(own, &format!("{NO_QUESTIONS} {NO_ENDLESS_WAIT}")));
-        command
+    let more = if client.is_openssh {
+        format!("{NO_QUESTIONS} {NO_ENDLESS_WAIT}")
     } else {
-        child::tethered_to_us(&client.told(own, ""))
+        String::new()
     };
+    // Also one that is called `ssh` may be a script that starts another.
+    let mut command = child::tethered_to_us(&client.told(own, &more));
     command.push(" 2>");
     command.push(shell_quoted(words.as_os_str()));
     let known = client.is_openssh.then_some(ProgramKind::Ssh);
