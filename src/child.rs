@@ -76,8 +76,7 @@ pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8>
     };
     std::thread::spawn(|| {
         std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
-        // Its own group, too: sdp made it the leader.
-        kill_process_group(getpid(), Signal::KILL).ok();
+        kill_session(getpid());
     });
     let ended = child.wait();
     if first == SHORT_LEASH {
@@ -112,28 +111,33 @@ fn exit_code(ended: std::io::Result<ExitStatus>) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// Turns a shell's `words` into others, which run them with the arguments that follow so that all that they
+/// Turns a shell's `words` into others, which run them with the shell's arguments so that all that they
 /// start ends with this thread, and thus with sdp, even of SIGKILL, and with the process that runs them.
 /// For what needs its standard input, and is started and killed by somebody else.
 pub fn tethered_to_us(words: &OsStr) -> OsString {
     if cfg!(test) {
+        // The program that runs is the tests', which cannot become anything else.
         return words.to_owned();
     }
+    let all = " \"$@\"";
     let mut script = words.to_owned();
-    script.push(" \"$@\"");
+    script.push(all);
     let id = getpid().as_raw_nonzero();
-    let mut tethered = OsString::from(dying_with_us());
-    tethered.push(format!("/proc/{id}/exe {TETHER} sh -c "));
+    let own = format!("/proc/{id}/exe");
+    let mut tethered = OsString::from(format!(
+        "exec {own} {DYING_WITH} {id} {own} {TETHER} sh -c "
+    ));
     tethered.push(quoted(script));
+    // Whoever runs it, as gix, appends the arguments only to words that do not have them yet.
     tethered.push(" sh");
+    tethered.push(all);
     tethered
 }
 
 /// Runs the command that follows in `arguments` at one end of a tether; does nothing if they are not of
 /// [`tethered_to_us`]'s making; else returns the exit code.
 ///
-/// This is the process that is killed. The other end, in a session of its own, sees that and kills its
-/// whole group.
+/// This is the process that is killed. The other end sees that and kills its whole session.
 pub fn run_on_tether(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     let first = arguments.next()?;
     if first == TETHER {
@@ -157,7 +161,7 @@ pub fn run_on_tether(mut arguments: impl Iterator<Item = OsString>) -> Option<u8
     };
     let kill_if_cut = move || {
         if !is_parent(&parent) {
-            kill_process_group(getpid(), Signal::KILL).ok();
+            kill_session(getpid());
         }
     };
     let watch = kill_if_cut.clone();
@@ -184,7 +188,7 @@ fn is_parent(id: &OsStr) -> bool {
     getppid().is_some_and(|parent| *parent.as_raw_nonzero().to_string() == *id)
 }
 
-/// Ends what this process's own group has beside it.
+/// Ends what this process's own session has beside it.
 fn end_the_rest() {
     let own = getpid();
     let others = || members(own).filter(|id| *id != own);
@@ -199,18 +203,8 @@ fn end_the_rest() {
     }
 }
 
-/// What to put before a command for a shell, so that the command ends when this thread does, and thus
-/// with sdp, even of SIGKILL: ssh would only find out when its connection times out.
-pub fn dying_with_us() -> String {
-    if cfg!(test) {
-        // The program that runs is the tests', which cannot become anything else.
-        return String::new();
-    }
-    let id = getpid().as_raw_nonzero();
-    format!("exec /proc/{id}/exe {DYING_WITH} {id} ")
-}
-
-/// A command that runs `program` so that it ends when this thread does: see [`dying_with_us`].
+/// A command that runs `program` so that it ends when this thread does, and thus with sdp, even of SIGKILL: ssh
+/// would only find out when its connection times out.
 pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("/proc/self/exe");
     let id = getpid().as_raw_nonzero().to_string();
@@ -219,7 +213,7 @@ pub fn dying_with(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Becomes the command that follows in `arguments`. Does nothing if they are not of
-/// [`dying_with_us`]'s or [`dying_with`]'s making; returns only if that fails.
+/// [`tethered_to_us`]'s or [`dying_with`]'s making; returns only if that fails.
 pub fn run_dying_with(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     if arguments.next()? != DYING_WITH {
         return None;
@@ -283,8 +277,8 @@ pub async fn ask(mut command: Command, question: &str, limit: Duration) -> std::
         })
 }
 
-/// Runs a command of [`on_leash`]'s or [`on_short_leash`]'s, which has a process group of its own, line by
-/// line; an interruption ends the group, and so does dropping the future. Nothing asks on the terminal:
+/// Runs a command of [`on_leash`]'s or [`on_short_leash`]'s, which has a session of its own, line by
+/// line; an interruption ends the session, and so does dropping the future. Nothing asks on the terminal:
 /// there is none, and standard input is at its end.
 ///
 /// # Errors
@@ -373,7 +367,7 @@ pub async fn run_raw(
     }
 }
 
-/// A process group; dropping it kills what is left of it.
+/// A process group or a session; dropping it kills what is left of it.
 struct Group {
     leader: Child,
 }
@@ -385,14 +379,18 @@ impl Group {
         id.and_then(Pid::from_raw)
     }
 
-    /// Asks the whole group to end, so that git can take its lock files with it, and then kills it.
+    /// Asks all of it to end, so that git can take its lock files with it, and then kills it.
     async fn end(mut self) {
         if let Some(id) = self.id() {
-            kill_process_group(id, Signal::TERM).ok();
+            let all: Vec<Pid> = members(id).collect();
             // One that is to begin a session may not have come that far.
             kill_process(id, Signal::TERM).ok();
             // One that is stopped is not asked before it goes on.
-            kill_process_group(id, Signal::CONT).ok();
+            for signal in [Signal::TERM, Signal::CONT] {
+                for member in all.iter().filter(|member| **member != id) {
+                    kill_process(*member, signal).ok();
+                }
+            }
             let asked = Instant::now();
             tokio::time::timeout(PATIENCE, self.leader.wait())
                 .await
@@ -400,7 +398,7 @@ impl Group {
             while members(id).next().is_some() && asked.elapsed() < PATIENCE {
                 sleep(POLL).await;
             }
-            kill_process_group(id, Signal::KILL).ok();
+            kill_session(id);
         }
     }
 }
@@ -408,19 +406,36 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(id) = self.id() {
-            kill_process_group(id, Signal::KILL).ok();
+            kill_session(id);
         }
     }
 }
 
-/// The processes of the group that run. Those that have ended and that nobody has asked about yet, being
-/// no children of sdp's, do not.
-fn members(group: Pid) -> impl Iterator<Item = Pid> {
-    let group = group.as_raw_nonzero().get();
+/// Kills the process group and the session of this leader. `timeout` and shells give what they start groups of
+/// its own; the leader's, which may be the caller's, goes last.
+fn kill_session(leader: Pid) {
+    let asked = Instant::now();
+    loop {
+        let others = members(leader).filter(|id| *id != leader);
+        // One that is killed may just have started another.
+        let killed = others.filter(|id| kill_process(*id, Signal::KILL).is_ok());
+        if killed.count() == 0 || asked.elapsed() > PATIENCE {
+            break;
+        }
+        std::thread::sleep(POLL);
+    }
+    kill_process_group(leader, Signal::KILL).ok();
+}
+
+/// The processes of the leader's group and session that run. Those that have ended and that nobody has asked
+/// about yet, being no children of sdp's, do not.
+fn members(leader: Pid) -> impl Iterator<Item = Pid> {
+    let leader = leader.as_raw_nonzero().get();
     let processes = procfs::process::all_processes().into_iter().flatten();
     processes.flatten().filter_map(move |process| {
         let stat = process.stat().ok()?;
-        let runs = stat.pgrp == group && !matches!(stat.state, 'Z' | 'X');
+        let is_member = stat.pgrp == leader || stat.session == leader;
+        let runs = is_member && !matches!(stat.state, 'Z' | 'X');
         runs.then(|| Pid::from_raw(stat.pid)).flatten()
     })
 }

@@ -36,15 +36,18 @@ pub fn left_behind(running: &[Container], repository: &Repository) -> Option<War
     });
     let (container, identity) = elsewhere.filter(|_| repository.is_configured)?;
     let old = identity.path.display();
+    // A checkout that was moved, or is another host's, has no place here to take a lock in.
+    let stop = if identity.path.is_dir() {
+        format!("sdp stop {}", quoted(&identity.path))
+    } else {
+        format!("docker stop {}", container.name)
+    };
     Some(Warning {
         line: format!(
             "`{}` still runs from `{old}`, which is another checkout of `{name}` than sdp.toml has",
             container.name
         ),
-        hint: format!(
-            "`sdp stop {}`, unless it is to serve, too",
-            quoted(&identity.path)
-        ),
+        hint: format!("`{stop}`, unless it is to serve, too"),
     })
 }
 
@@ -226,15 +229,18 @@ async fn outlasts(
     if !details.is_some_and(|details| details.running) {
         return Ok(false);
     }
-    let left = stop.left().as_secs();
-    if left > 0 {
-        let line = format!(
-            "an earlier run was killed as it handed over: it is seen for up to {left}s whether `{}` still stops",
-            former.name
+    let left = stop.left();
+    if !left.is_zero() {
+        emitter.warn(
+            format!(
+                "an earlier run was killed, perhaps once it had told `{}` to stop: waiting up to {:.1}s for that",
+                former.name,
+                left.as_secs_f64()
+            ),
+            None,
         );
-        emitter.warn(line, None);
     }
-    if let Ok(exit) = timeout(stop.left(), watch.exit()).await {
+    if let Ok(exit) = timeout(left, watch.exit()).await {
         return exit.map(|_| false);
     }
     if let Some(identity) = &former.identity {

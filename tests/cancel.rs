@@ -220,8 +220,8 @@ fn while_go_is_asked_for_its_version() {
     assert!(!reached.exists(), "it has no process group of its own");
 }
 
-/// Somebody's own ssh, which gix starts and of which nobody knows what it is: it ends with sdp, however that
-/// ends, and with all that it has started.
+/// Somebody's own ssh, which gix starts and of which nobody knows what it is, whatever it is called: it ends with
+/// sdp, however that ends, and with all that it has started.
 #[test]
 fn an_ssh_that_is_not_openssh() {
     let host = Host::new();
@@ -230,11 +230,14 @@ fn an_ssh_that_is_not_openssh() {
     let url = "ssh://git@host.invalid/shop.git";
     host.git(&["remote", "set-url", "origin", url]);
     let began = host.path("began");
-    let ssh = host.path("bin/my-ssh").display().to_string();
-    // gix asks it first which kind it is.
-    for unless_asked in ["", "[ \"$1\" != -G ] || exit 1\n"] {
-        let script = format!("{unless_asked}touch {}; sleep 600; :", began.display());
-        host.instead_of("my-ssh", &script);
+    // gix asks it first which kind it is, unless that is known by its name.
+    let asked = "[ \"$1\" != -G ] || exit 1\n";
+    for (name, unless_asked) in [("my-ssh", ""), ("my-ssh", asked), ("ssh", "")] {
+        let ssh = host.path("bin").join(name).display().to_string();
+        // What it starts has a process group of its own.
+        let work = "timeout 600 sleep 600; :";
+        let script = format!("{unless_asked}touch {}; {work}", began.display());
+        host.instead_of(name, &script);
         for arguments in [
             &["deploy", host.name()][..],
             &["deploy", "other", "--url", url],
@@ -249,7 +252,7 @@ fn an_ssh_that_is_not_openssh() {
                 end(&live);
                 live.ended();
 
-                let what = format!("{arguments:?} leaves nothing, though asked {unless_asked:?}");
+                let what = format!("{arguments:?} leaves nothing of {script:?}");
                 eventually(&what, || {
                     let left = |what| !host.processes(what).is_empty();
                     (!left(&ssh) && !left("sleep 600")).then_some(())

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use crate::support::images::Images;
 use crate::support::program::server;
 use crate::support::{
-    Event, FIRST, HOOKED, Host, Kind, NEXT, Origin, Phase, Run, Terminal, eventually, free_port,
-    get,
+    Event, FIRST, HOOKED, Host, Kind, Live, NEXT, Origin, Phase, Run, Terminal, eventually,
+    free_port, get,
 };
 
 /// The lines of a stage's tool, with the streams that they came on.
@@ -359,6 +359,38 @@ fn ctrl_c_during_a_migration() {
     assert_eq!(run.status().state, "CANCELLED", "{}", run.story());
     assert_eq!(host.answer(), "one");
     host.holds(&[&first], &[]);
+}
+
+/// `timeout`, and shells with jobs of their own, give what they start a process group of its own.
+#[test]
+fn hooks_of_several_process_groups() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let is_gone = |what: &str| {
+        eventually(&format!("`{what}` ends"), || {
+            host.processes(what).is_empty().then_some(())
+        });
+    };
+    for end in [Live::interrupt, Live::terminate, Live::kill] {
+        let hook = ["--before-build", "echo at it; timeout 600 sleep 604"];
+        let mut live = host.deploy(&origin).args(&hook).spawn();
+        live.wait_for("the hook", |event| says(event, "at it"));
+        eventually("it sleeps", || {
+            let running = host.processes("sleep 604").into_values();
+            running.into_iter().find(|line| line.starts_with("sleep"))
+        });
+
+        end(&live);
+        live.ended();
+
+        is_gone("sleep 604");
+    }
+
+    let background = "set -m; sleep 605 >/dev/null 2>&1 & echo at it";
+    let hook = ["--before-build", background];
+    host.deploy(&origin).args(&hook).run().exited(0);
+
+    is_gone("sleep 605");
 }
 
 /// `kill -9` while a hook runs: the hook on the host goes at once, the one in a container with the next

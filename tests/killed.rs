@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bollard::models::RestartPolicyNameEnum;
 
 use crate::support::program::{deaf_server, server};
-use crate::support::{Event, FIRST, Fault, Host, Kind, NEXT, Proxy, eventually, free_port, get};
+use crate::support::{Event, FIRST, Fault, Host, NEXT, Proxy, eventually, free_port, get};
 
 fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
     let host = Host::new();
@@ -126,12 +126,9 @@ fn while_the_former_ends_slowly() {
     let start = host.sdp(&["start", host.name(), "--json"]).run().exited(0);
 
     assert_eq!(host.running().name, first.container(), "{}", start.story());
-    let told = start
-        .events
-        .iter()
-        .find(|event| event.kind == Kind::Warning);
-    let told = told.map_or("", |event| event.line.as_str());
-    assert!(told.contains("still stops"), "{}", start.story());
+    let wait = format!("told `{}` to stop: waiting", first.container());
+    let is_told = start.events.iter().any(|event| event.line.contains(&wait));
+    assert!(is_told, "{}", start.story());
     assert!(
         host.finished_at(first.container()) > killed,
         "the stop is over"

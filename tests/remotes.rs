@@ -225,6 +225,7 @@ fn ssh() {
         "scp-like",
         "core.sshCommand",
         "core.sshCommand and a key",
+        "a program of one's own",
         "a path with a blank",
     ] {
         let host = Host::new();
@@ -264,6 +265,14 @@ fn ssh() {
                 let config = format!("[core]\n\tsshCommand = {command} -i {other}\n");
                 Way::to(url)
                     .git_config(&host, &config)
+                    .argument("--ssh-key")
+                    .argument(sshd.key())
+            }
+            "a program of one's own" => {
+                host.instead_of("my-ssh", &format!("exec {} \"$@\"", sshd.command()));
+                let program = host.path("bin/my-ssh").display().to_string();
+                Way::to(url)
+                    .variable("GIT_SSH", program)
                     .argument("--ssh-key")
                     .argument(sshd.key())
             }

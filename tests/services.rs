@@ -19,6 +19,7 @@ fn a_checkout_is_the_service_that_has_it() {
         &format!(
             "[repos.shop]\npath = \"{0}/checkout\"\nlabel.of = \"shop\"\nurl = \"/nowhere\"\n\
              [repos.shop.environments.staging]\nlabel.of = \"staging\"\n\
+             [repos.shop.environments.live]\nlabel.of = \"live\"\n\
              [repos.other]\nlabel.of = \"other\"\n",
             srv.display()
         ),
@@ -51,6 +52,15 @@ fn a_checkout_is_the_service_that_has_it() {
     }
     for word in ["./checkout-staging", "checkout-staging"] {
         is(&[word], "shop-staging", Some("staging"));
+        let same = [word, "--environment", "staging"];
+        is(&same, "shop-staging", Some("staging"));
+        // Neither of the two is what is meant, and nobody's service is touched.
+        for command in ["config", "stop"] {
+            let sdp = host.sdp(&[command, word, "--json", "--config", &file]);
+            let run = sdp.env("SDP_ENVIRONMENT", "live").run().exited(2);
+            let message = &run.problem().message;
+            assert!(message.contains("`live` is asked for"), "{message}");
+        }
     }
     is(&["./other"], "other", Some("other"));
     is(&["./another"], "another", None);
@@ -192,4 +202,13 @@ fn a_container_of_a_former_path_is_told() {
     }
     host.sdp(&["stop", &old]).run().exited(0);
     assert_eq!(told(&deploy("srv/new", free_port(), &[]).exited(0)), []);
+
+    // One that was moved is not there to be stopped by its path.
+    std::fs::rename(host.path("srv/new"), host.path("srv/moved")).unwrap();
+    let run = deploy("srv/moved", free_port(), &["--dry-run"]).exited(0);
+    let hint = &told(&run)[0].1;
+    assert!(
+        hint.contains(&format!("`docker stop sdp-{name}-")),
+        "{hint}"
+    );
 }

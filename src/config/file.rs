@@ -254,17 +254,28 @@ impl File {
     /// is the service that has it.
     ///
     /// # Errors
-    /// `usage`, for an environment that there is not.
+    /// `usage`, for an environment that there is not, or that is not the one whose checkout REPO is.
     pub fn select(
         &self,
         repo: &str,
         environment: Option<&str>,
     ) -> Result<(Vec<Entry>, Option<cli::Place>)> {
         let mut entries = self.defaults.clone();
-        let service = self.service_at(repo);
+        let (word, service) = (repo, self.service_at(repo));
         let repo = service.map_or(repo, |service| service.repository.as_str());
-        let environment =
-            environment.or(service.and_then(|service| service.environment.as_deref()));
+        let own = service.and_then(|service| service.environment.as_deref());
+        if let (Some(own), Some(other)) = (own, environment)
+            && own != other
+        {
+            let message = format!(
+                "`{word}` is the checkout of the environment `{own}`, and `{other}` is asked for"
+            );
+            let hint = format!(
+                "`{repo} --environment {other}` has another checkout; else leave out `--environment` (SDP_ENVIRONMENT counts, too)"
+            );
+            return Err(Failure::new(Code::Usage, message).hint(hint));
+        }
+        let environment = environment.or(own);
         let is_repo = |service: &&Service| service.repository == repo;
         let find = |environment: Option<&str>| {
             let mut services = self.services.iter().filter(is_repo);

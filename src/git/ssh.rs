@@ -21,13 +21,13 @@ const NO_ENDLESS_WAIT: &str = "-o ServerAliveInterval=15 -o ServerAliveCountMax=
 /// and which ends with sdp.
 pub fn quiet(options: &Options, own: &Credentials, words: &Path) -> Options {
     let client = Client::of(options);
-    let mut command = if client.is_openssh {
-        let mut command = OsString::from(child::dying_with_us());
-        command.push(client.told(own, &format!("{NO_QUESTIONS} {NO_ENDLESS_WAIT}")));
-        command
+    let more = if client.is_openssh {
+        format!("{NO_QUESTIONS} {NO_ENDLESS_WAIT}")
     } else {
-        child::tethered_to_us(&client.told(own, ""))
+        String::new()
     };
+    // Also one that is called `ssh` may be a script that starts another.
+    let mut command = child::tethered_to_us(&client.told(own, &more));
     command.push(" 2>");
     command.push(shell_quoted(words.as_os_str()));
     let known = client.is_openssh.then_some(ProgramKind::Ssh);
@@ -60,11 +60,13 @@ impl Client {
         let (program, arguments) = if options.disallow_shell {
             (command.as_encoded_bytes(), &[][..])
         } else {
-            let command = command.as_encoded_bytes();
-            command.split_at(command.find_byte(b' ').unwrap_or(command.len()))
+            let command = command.as_encoded_bytes().trim_ascii_start();
+            let end = command.iter().position(u8::is_ascii_whitespace);
+            command.split_at(end.unwrap_or(command.len()))
         };
+        let bare = program.trim_with(|c| !options.disallow_shell && "'\"".contains(c));
+        let is_openssh = Path::new(&*bare.to_os_str_lossy()).file_name() == Some(OsStr::new("ssh"));
         let program = program.to_os_str_lossy();
-        let is_openssh = Path::new(&*program).file_name() == Some(OsStr::new("ssh"));
         Client {
             program: if options.disallow_shell {
                 shell_quoted(&program)
@@ -104,6 +106,7 @@ fn shell_quoted(word: &OsStr) -> OsString {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn options(command: Option<&str>, disallow_shell: bool) -> Options {
@@ -155,6 +158,12 @@ mod tests {
             keyed(Some("ssh -i other -F file"), false),
             format!("ssh {key} -i other -F file {NO_QUESTIONS}")
         );
+        for command in [" ssh -i other", "ssh\t-i other", "'ssh' -i other"] {
+            let told = keyed(Some(command), false).replace(['\t', '\''], " ");
+            let place = |option| told.find(option).unwrap();
+            assert!(place("/my key") < place("other"), "{told}");
+            assert!(told.ends_with(NO_QUESTIONS), "{told}");
+        }
         assert_eq!(keyed(Some("./run  it"), false), "./run  it -i '/my key'");
         assert_eq!(keyed(Some("/a b/run"), true), "'/a b/run' -i '/my key'");
         let none = with_key(&options(None, false), &Credentials::default());

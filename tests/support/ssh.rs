@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -189,7 +190,10 @@ impl Agent {
             .spawn()
             .expect("start ssh-agent");
         let agent = Agent { child, socket };
-        eventually("the agent listens", || agent.socket.exists().then_some(()));
+        // Its socket is there a moment before.
+        eventually("the agent listens", || {
+            UnixStream::connect(&agent.socket).ok()
+        });
         let added = environment
             .server("ssh-add", folder)
             .env("SSH_AUTH_SOCK", &agent.socket)
