@@ -168,6 +168,13 @@ impl Publish {
             && (ours.is_none() || theirs.is_none() || ours == theirs)
     }
 
+    /// The first one that leads to this TCP port of the container.
+    pub fn of_port(publish: &[Publish], port: u16) -> Option<Publish> {
+        let mut publish = publish.iter();
+        let found = publish.find(|p| p.port == port && p.protocol == "tcp");
+        found.cloned()
+    }
+
     fn address(&self) -> Option<IpAddr> {
         self.ip.as_ref().and_then(|ip| ip.parse().ok())
     }
