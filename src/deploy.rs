@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{Container, Engine, Image, Platform, Spec};
+use crate::engine::{Container, Engine, Image, Place, Platform, Spec};
 use crate::event::{Emitter, Outcome, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
@@ -253,9 +253,25 @@ pub async fn check_host(
         let found = checks.await?;
         let (platform, image, _) = &found;
         provision::check(plan, image.as_ref(), platform).await?;
-        Ok(found)
+        let warnings = unreadable_secrets(plan, engine).await?;
+        Ok((found, warnings))
     };
-    run.interrupt.or(checks).await
+    let (found, warnings) = run.interrupt.or(checks).await?;
+    for warning in warnings {
+        run.emitter.warn(warning.line, Some(warning.hint));
+    }
+    Ok(found)
+}
+
+/// The secrets that the program cannot read. Where the engine has users of its own, nothing is known.
+///
+/// # Errors
+/// Those of any call to the engine.
+pub async fn unreadable_secrets(plan: &Plan, engine: &Engine) -> Result<Vec<Warning>> {
+    Ok(match engine.place().await? {
+        Place::Here => plan.unreadable_secrets(),
+        Place::Perhaps | Place::Elsewhere => Vec::new(),
+    })
 }
 
 fn warn_of(warning: Option<Warning>, warn: impl FnOnce(String, Option<String>)) {

@@ -277,14 +277,25 @@ impl Plan {
             dry_run: release.dry_run,
             lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
-            warnings: exposed_files(container.env_file.iter().chain(&source.git_token_file)),
+            warnings: Vec::new(),
         };
-        let secrets = plan.container.secrets.iter();
-        let files: Vec<PathBuf> = secrets.map(|secret| secret.file.clone()).collect();
-        plan.warnings.extend(exposed_files(files.iter()));
+        let files = container.env_file.iter().chain(&source.git_token_file);
+        plan.warnings = exposed_files(files, &plan.container);
         let revision = plan.source.revision.as_ref();
         plan.check_stamp(revision.map_or("", Revision::stamp))?;
         Ok(plan)
+    }
+
+    /// The mounted secrets that the container's user cannot read, as far as both are of this host: whether
+    /// they are, the engine knows.
+    pub fn unreadable_secrets(&self) -> Vec<Warning> {
+        let Some(reader) = self.container.limits.reader() else {
+            return Vec::new();
+        };
+        let us = rustix::process::getuid().as_raw();
+        let secrets = self.container.secrets.iter();
+        let failing = secrets.filter_map(|secret| reader.fails_at(&secret.file, us));
+        failing.collect()
     }
 
     /// Whether the linker's flags can be filled in for this branch.
