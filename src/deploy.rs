@@ -284,15 +284,16 @@ fn warn_of(warning: Option<Warning>, warn: impl FnOnce(String, Option<String>)) 
 async fn after_deploy(run: &mut Run<'_>, plan: &Plan, command: &str, facts: &Facts) {
     let ran = run
         .stage(Stage::AfterDeploy, async |cx| {
-            hook::on_host(&cx, plan, command, facts).await
+            let ran = hook::on_host(&cx, plan, command, facts).await;
+            ran.map_err(|failure| match failure.code {
+                Code::HookFailed => failure.hint("mend it, and run it by hand: the release serves"),
+                _ => failure,
+            })
         })
         .await;
     if let Err(failure) = ran {
-        let mut line = format!("the deployment stands, but its hook failed: {failure}");
-        for detail in &failure.detail {
-            line.push('\n');
-            line.push_str(detail);
-        }
+        // What it printed has been told line by line.
+        let line = format!("the deployment stands, but its hook failed: {failure}");
         run.emitter.warn(line, failure.hint);
     }
 }
