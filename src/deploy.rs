@@ -209,6 +209,7 @@ fn refuse_moved(pulled: &Pulled, command: &str) -> Result<()> {
         return Ok(());
     }
     let (from, to) = (pulled.commit.short(), head.short());
+    let command = redact::command(command);
     let message = format!("`{command}` moved HEAD from {from} to {to}");
     let again = match &pulled.revision {
         Revision::Branch(branch) => format!("--force --branch {}", quoted(branch)),

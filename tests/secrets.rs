@@ -326,6 +326,32 @@ fn settings_are_shown_without_secrets() {
     }
 }
 
+/// What is typed into a hook is not in its deployment's variables: its name alone tells of it.
+#[test]
+fn hooks_are_quoted_without_secrets() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let deploy = |flag: &str, hook: &str, more: &[&str]| {
+        let run = host.deploy(&origin).args(&[flag, hook]).args(more).run();
+        assert!(!run.story().contains(SENTINEL), "{}", run.story());
+        assert!(run.story().contains("***"), "{}", run.story());
+        run
+    };
+    let variable = format!("MIGRATE_PASSWORD={SENTINEL} false");
+    let header = format!("API_TOKEN={SENTINEL} false -sH \"X-Api-Key: {SENTINEL}\"");
+    let moving =
+        format!("A_KEY={SENTINEL} git -c user.name=a -c user.email=b commit --allow-empty -qm m");
+
+    deploy("--after-deploy", &header, &[]).exited(0);
+    for flag in ["--before-build", "--before-start", "--after-deploy"] {
+        deploy(flag, &header, &["--dry-run"]).exited(0);
+    }
+    deploy("--before-build", &variable, &[]).exited(5);
+    deploy("--before-start", &variable, &[]).exited(6);
+    deploy("--before-start", &variable, &["--image", "builtin"]).exited(2);
+    deploy("--before-build", &moving, &[]).exited(5);
+}
+
 /// The program's own lines are left alone unless one asks for it.
 #[test]
 fn log_lines_are_masked_where_it_is_asked_for() {

@@ -26,6 +26,7 @@ use crate::credentials::Credentials;
 use crate::engine::{BUILTIN, check_image};
 use crate::failure::Result;
 use crate::git::Revision;
+use crate::redact;
 pub use limits::{Limits, Restart};
 pub use repository::{Repository, below_root, home, is_path, is_url, resolved};
 pub use stamp::Stamp;
@@ -207,6 +208,7 @@ impl Plan {
             && container.image == BUILTIN
             && container.volume.is_empty()
         {
+            let command = redact::command(command);
             return Err(usage(
                 format!("the image `{BUILTIN}` has no shell to run `{command}` with"),
                 "`--image alpine:3.20` has one; without `--before-start`, the program itself can do it when it starts",
