@@ -94,7 +94,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l restart -d 'When the 
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-timeout -d 'How long --health-http may take to answer' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-timeout -d 'How long --health-http, or the port that -p publishes, may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l settle -d 'How long a program that does not listen must stay up' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r
@@ -241,7 +241,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l restart -d 'When the 
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
-complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-timeout -d 'How long --health-http may take to answer' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-timeout -d 'How long --health-http, or the port that -p publishes, may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l settle -d 'How long a program that does not listen must stay up' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r
@@ -311,7 +311,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l restart -d 'When the 
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l keep -d 'How many releases stay, with their stopped containers' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
-complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-timeout -d 'How long --health-http may take to answer' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-timeout -d 'How long --health-http, or the port that -p publishes, may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l settle -d 'How long a program that does not listen must stay up' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l lock-wait -d 'How long to wait for another deployment of the repository to end' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l before-build -d 'A shell command on this host, in --workdir, before go build; what it changes in tracked files is part of the build and is put back after it' -r

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{Container, Engine, Image, Platform, Spec};
+use crate::engine::{Container, Engine, Image, Place, Platform, Spec};
 use crate::event::{Emitter, Outcome, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
@@ -209,6 +209,7 @@ fn refuse_moved(pulled: &Pulled, command: &str) -> Result<()> {
         return Ok(());
     }
     let (from, to) = (pulled.commit.short(), head.short());
+    let command = redact::command(command);
     let message = format!("`{command}` moved HEAD from {from} to {to}");
     let again = match &pulled.revision {
         Revision::Branch(branch) => format!("--force --branch {}", quoted(branch)),
@@ -253,9 +254,24 @@ pub async fn check_host(
         let found = checks.await?;
         let (platform, image, _) = &found;
         provision::check(plan, image.as_ref(), platform).await?;
-        Ok(found)
+        let warnings = unreadable_secrets(plan, engine).await?;
+        Ok((found, warnings))
     };
-    run.interrupt.or(checks).await
+    let (found, warnings) = run.interrupt.or(checks).await?;
+    for warning in warnings {
+        run.emitter.warn(warning.line, Some(warning.hint));
+    }
+    Ok(found)
+}
+
+/// The secrets that the program cannot read. Where the engine has users of its own, nothing is known.
+///
+/// # Errors
+/// Those of any call to the engine.
+pub async fn unreadable_secrets(plan: &Plan, engine: &Engine) -> Result<Vec<Warning>> {
+    let unreadable = plan.unreadable_secrets();
+    let is_ours = unreadable.is_empty() || engine.place().await? == Place::Here;
+    Ok(if is_ours { unreadable } else { Vec::new() })
 }
 
 fn warn_of(warning: Option<Warning>, warn: impl FnOnce(String, Option<String>)) {
@@ -268,15 +284,16 @@ fn warn_of(warning: Option<Warning>, warn: impl FnOnce(String, Option<String>)) 
 async fn after_deploy(run: &mut Run<'_>, plan: &Plan, command: &str, facts: &Facts) {
     let ran = run
         .stage(Stage::AfterDeploy, async |cx| {
-            hook::on_host(&cx, plan, command, facts).await
+            let ran = hook::on_host(&cx, plan, command, facts).await;
+            ran.map_err(|failure| match failure.code {
+                Code::HookFailed => failure.hint("mend it, and run it by hand: the release serves"),
+                _ => failure,
+            })
         })
         .await;
     if let Err(failure) = ran {
-        let mut line = format!("the deployment stands, but its hook failed: {failure}");
-        for detail in &failure.detail {
-            line.push('\n');
-            line.push_str(detail);
-        }
+        // What it printed has been told line by line.
+        let line = format!("the deployment stands, but its hook failed: {failure}");
         run.emitter.warn(line, failure.hint);
     }
 }

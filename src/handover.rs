@@ -22,7 +22,7 @@ use crate::engine::{Container, Engine, Identity, Spec, uploader};
 use crate::event::{Emitter, StageEmitter};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{Deliver, Restart};
+use crate::plan::{Deliver, Publish, Restart};
 use crate::probe::{self, Candidate, Proof};
 use crate::release::{Stop, Store, Underway};
 
@@ -331,7 +331,8 @@ impl<'a> Handover<'a> {
             mut candidate,
             is_canary,
         } = started;
-        let mut proof = probe::prove(self.engine, &mut candidate, Some(self.interrupt)).await?;
+        let (engine, interrupt) = (self.engine, Some(self.interrupt));
+        let mut proof = probe::prove(engine, &mut candidate, interrupt, Some(events)).await?;
         if is_canary {
             events.note(format!("{}; handing over", proof.how));
             let canary = candidate;
@@ -349,7 +350,7 @@ impl<'a> Handover<'a> {
                     .await
                     .map_err(|failure| failure.hint(hint))
             }));
-            proof = probe::prove(self.engine, &mut candidate, Some(self.interrupt)).await?;
+            proof = probe::prove(self.engine, &mut candidate, interrupt, Some(events)).await?;
         }
         self.downtime = self
             .down_since
@@ -465,7 +466,8 @@ impl<'a> Handover<'a> {
 
     async fn run(&mut self, id: String, name: String) -> Result<Candidate> {
         let (engine, identity) = (self.engine, self.incoming.identity().clone());
-        let launched = async move { launch(engine, id, name, &identity).await };
+        let published = Publish::of_port(self.incoming.publish(), identity.port);
+        let launched = async move { launch(engine, id, name, &identity, published).await };
         match self.hear(GRACE, launched).await {
             Err(failure) if failure.code == Code::PortTaken => {
                 Err(ports::taken(self.engine, self.incoming.publish(), failure).await)
@@ -550,6 +552,7 @@ async fn launch(
     id: String,
     name: String,
     identity: &Identity,
+    published: Option<Publish>,
 ) -> Result<Candidate> {
     let watch = engine.watch(&id).await?;
     engine.start(&id, &name).await?;
@@ -557,6 +560,7 @@ async fn launch(
         id,
         name,
         port: identity.port,
+        published,
         health: identity.health.clone(),
         watch,
     })

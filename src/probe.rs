@@ -18,9 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::{Details, Engine, Exit, Place, Watch};
+use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::Health;
+use crate::plan::{Health, Publish};
 use inside::Inside;
 
 /// How many of the program's last lines an error carries.
@@ -45,6 +46,9 @@ pub struct Candidate {
     pub name: String,
     /// The port that its program should listen on.
     pub port: u16,
+    /// What leads to that port from the engine's host, now or, for a canary, once the release serves: the
+    /// port must answer then.
+    pub published: Option<Publish>,
     pub health: Health,
     pub watch: Watch,
 }
@@ -68,8 +72,8 @@ pub struct Remark {
 
 /// Waits until the candidate is proven.
 ///
-/// With a health path: it answers 2xx or 3xx. Else the port takes a connection, or the program has
-/// stayed up for the time to settle.
+/// With a health path: it answers 2xx or 3xx. Else the port takes a connection; where it is not published,
+/// it is enough that the program has stayed up for the time to settle.
 ///
 /// # Errors
 /// `crashed` as soon as its process ends, `unhealthy`, `listens_on_localhost`, or the interruption.
@@ -77,6 +81,7 @@ pub async fn prove(
     engine: &Engine,
     candidate: &mut Candidate,
     interrupt: Option<&Interrupt>,
+    events: Option<&StageEmitter>,
 ) -> Result<Proof> {
     let since = Instant::now();
     let cancelled = async {
@@ -89,6 +94,7 @@ pub async fn prove(
         id,
         name,
         port,
+        published,
         health,
         watch,
     } = candidate;
@@ -97,6 +103,8 @@ pub async fn prove(
         id,
         name,
         port: *port,
+        published: published.as_ref(),
+        events,
     };
     tokio::select! {
         biased;
@@ -112,6 +120,8 @@ struct Asked<'a> {
     id: &'a str,
     name: &'a str,
     port: u16,
+    published: Option<&'a Publish>,
+    events: Option<&'a StageEmitter>,
 }
 
 /// How a program is asked.
@@ -143,18 +153,20 @@ impl Asked<'_> {
         if matches!(way, Way::None) && health.http.is_some() {
             return Err(self.no_address());
         }
-        let patience = if health.http.is_some() {
+        let has_way = !matches!(way, Way::None) && !details.host_network;
+        let published = self.published.filter(|_| has_way);
+        let patience = if health.http.is_some() || published.is_some() {
             health.timeout
         } else {
             health.settle
         };
-        let mut remark = None;
+        let mut remark: Option<Remark> = None;
         loop {
             let why = match self.ask(&way, health.http.as_deref()).await {
                 Ok(how) => {
                     return Ok(Proof {
                         how,
-                        remark,
+                        remark: None,
                         details,
                     });
                 }
@@ -168,13 +180,21 @@ impl Asked<'_> {
             };
             let elapsed = since.elapsed();
             // What it listens on has no meaning before it had time to begin.
-            if remark.is_none() && why.is_some() && elapsed >= health.settle.min(patience) {
+            let is_over = elapsed >= patience;
+            let is_news = remark.is_none() && elapsed >= health.settle;
+            if why.is_some() && (is_over || is_news) {
                 remark = self.look_at_listeners(&way).await?;
+                if let (Some(events), Some(remark), false) = (self.events, &remark, is_over) {
+                    events.note(&remark.line);
+                }
             }
-            if elapsed >= patience {
+            if is_over {
                 return match (&health.http, why) {
                     (Some(path), Some(why)) => {
                         Err(self.unhealthy(path, &why, patience, remark).await)
+                    }
+                    (None, Some(why)) if let Some(published) = published => {
+                        Err(self.unreached(published, &why, patience, remark).await)
                     }
                     (None, Some(_)) => self.settled(&details, elapsed, "", remark).await,
                     (path, None) => {
@@ -355,6 +375,35 @@ impl Asked<'_> {
         }
     }
 
+    /// What the engine's host publishes would lead nowhere.
+    async fn unreached(
+        &self,
+        published: &Publish,
+        why: &str,
+        patience: Duration,
+        remark: Option<Remark>,
+    ) -> Failure {
+        let (name, port) = (self.name, self.port);
+        let (message, hint) = match remark {
+            Some(Remark { line, hint }) => (
+                format!("in `{name}` {line}, which `-p {published}` publishes"),
+                hint,
+            ),
+            None => (
+                format!(
+                    "port {port} of `{name}`, which `-p {published}` publishes, took no connection within {:.0}s: {why}",
+                    patience.as_secs_f64(),
+                ),
+                "`--health-timeout` gives it more time, `--port` names another port; a program that listens on \
+                 nothing needs no `-p`"
+                    .to_owned(),
+            ),
+        };
+        Failure::new(Code::Unhealthy, message)
+            .hint(hint)
+            .detail(self.engine.last_lines(self.id, LAST_LINES, None).await)
+    }
+
     async fn crashed(&self, exit: Exit, after: Duration) -> Failure {
         let details = match self.engine.inspect(self.id).await {
             Ok(Some(details)) => details,
@@ -426,13 +475,22 @@ impl Asked<'_> {
             .into_iter()
             .find(reachable)
             .filter(|_| on_port.is_empty());
-        Ok(other.map(|other| Remark {
-            line: format!(
-                "the program listens on port {}, not on {}",
-                other.port(),
-                self.port
-            ),
-            hint: format!("`--port {}` checks that one", other.port()),
+        Ok(other.map(|other| {
+            let (port, expected) = (other.port(), self.port);
+            let line = format!("the program listens on port {port}, not on {expected}");
+            let hint = match self.published {
+                Some(published) => {
+                    let published = Publish {
+                        port,
+                        ..published.clone()
+                    };
+                    format!(
+                        "`--port {port} -p {published}` leads there; or let it listen on `:{expected}`"
+                    )
+                }
+                None => format!("`--port {port}` checks that one"),
+            };
+            Remark { line, hint }
         }))
     }
 }

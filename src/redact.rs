@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex_lite::Regex;
 
-pub use named::{mask_named, mask_named_in, speaks_of_secrets};
+pub use named::{command, mask_named, mask_named_in, speaks_of_secrets};
 
 /// What stands in place of a secret.
 const MASK: &str = "***";

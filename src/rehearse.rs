@@ -39,7 +39,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     );
     let hook = |stage, command: &Option<String>, place: &str| {
         if let Some(command) = command {
-            say(stage, format!("`{command}` {place}"));
+            say(stage, format!("`{}` {place}", redact::command(command)));
         }
     };
     if let Some(url) = url {

@@ -366,6 +366,15 @@ fn rootless() {
     assert!(published.remarks("health check").contains(&"GET / 200"));
     assert_eq!(calls("exec"), execs, "it is asked for at the port");
     assert_eq!(calls("info"), 2, "once a run");
+    let source = program::server_source("two", ":8081", "");
+    origin.commit(&program::module(&[("main.go", &source)]), "Move");
+    let quick = ["-p", &port, "--settle", "300ms", "--health-timeout", "2s"];
+    let moved = deploy().args(&quick).run().failed(6, "unhealthy", NEXT);
+    assert!(
+        moved.problem().message.contains("8081"),
+        "{}",
+        moved.story()
+    );
 }
 
 #[test]

@@ -247,8 +247,12 @@ fn a_failure_after_the_deployment_is_a_warning() {
     let left = host.processes("sleep 605");
     assert!(left.is_empty(), "what it left running: {left:?}");
     let warned = run.events.iter().find(|event| event.kind == Kind::Warning);
-    let warned = &warned.unwrap().line;
-    assert!(warned.contains("exit code 1") && warned.contains("nobody to tell"));
+    let warned = warned.unwrap();
+    assert!(warned.line.ends_with("exit code 1"), "{}", warned.line);
+    let told = output(&run, "after deploy");
+    assert_eq!(told, [("stdout", "nobody to tell")], "and not once more");
+    let hint = warned.hint.as_deref().unwrap();
+    assert!(hint.contains("by hand") && !hint.contains("deploy again"));
     assert_eq!(run.events.last().unwrap().kind, Kind::Status);
 
     // Ctrl-C comes too late to take anything back.

@@ -143,6 +143,69 @@ fn port_that_the_engine_picks() {
     host.holds(&[&run], &[]);
 }
 
+/// Nobody would reach it through the published port, where the former one is reached.
+#[test]
+fn listener_beside_the_published_port() {
+    let host = Host::new();
+    let port = free_port();
+    let publish = format!("127.0.0.1:{port}:8080");
+    let quick = ["--settle", "300ms", "--health-timeout", "2s"];
+    let origin = host.origin(&server("one"));
+    let deploy = |more: &[&str]| host.deploy(&origin).args(&quick).args(more).run();
+    let first = deploy(&["-p", &publish]).deployed(FIRST);
+    let source = program::server_source("two", ":8081", "");
+    origin.commit(&program::module(&[("main.go", &source)]), "Move");
+    let client = Client::of(port);
+
+    let second = deploy(&["-p", &publish]);
+
+    assert_eq!(client.answers(), ["one"]);
+    let second = second.failed(6, "unhealthy", NEXT);
+    let problem = second.problem();
+    let said = "the program listens on port 8081, not on 8080";
+    assert!(problem.message.contains(said), "{problem:?}");
+    let hint = problem.hint.as_deref().unwrap();
+    let way_out = format!("`--port 8081 -p 127.0.0.1:{port}:8081/tcp`");
+    assert!(hint.contains(&way_out), "{hint}");
+    let remarks = second.remarks("health check");
+    assert!(
+        remarks.contains(&said),
+        "before the time is up: {remarks:?}"
+    );
+    host.holds(&[&first], &[]);
+
+    // Where it is not published, it may serve otherwise.
+    let third = deploy(&[]).deployed(NEXT);
+    assert!(third.stdout.contains(said), "{}", third.story());
+    let publish = format!("127.0.0.1:{port}:8081");
+    deploy(&["--port", "8081", "-p", &publish]).deployed(NEXT);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(get(address, "/").unwrap(), "two");
+}
+
+#[test]
+fn published_port_is_waited_for() {
+    let host = Host::new();
+    let publish = ["-p", &format!("127.0.0.1:{}:8080", free_port())];
+    let origin = host.origin(&program::slow_server("one", "time.Second"));
+    let deploy = |more: &[&str]| {
+        let deploy = host.deploy(&origin).args(&publish);
+        deploy.args(&["--settle", "200ms"]).args(more).run()
+    };
+
+    let first = deploy(&[]).deployed(FIRST);
+
+    let remarks = first.remarks("health check");
+    assert!(remarks.contains(&"port 8080 answers"), "{remarks:?}");
+    origin.commit(&program::worker(), "Listen on nothing");
+    let second = deploy(&["--health-timeout", "1s"]).failed(6, "unhealthy", NEXT);
+    let problem = second.problem();
+    assert!(problem.message.contains("port 8080"), "{problem:?}");
+    assert!(!problem.detail.is_empty(), "{problem:?}");
+    assert_eq!(host.answer(), "one");
+    host.holds(&[&first], &[]);
+}
+
 /// A program that must not run twice is stopped before the new one starts, port in common or not.
 #[test]
 fn never_two_at_once() {

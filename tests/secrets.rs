@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -326,6 +326,32 @@ fn settings_are_shown_without_secrets() {
     }
 }
 
+/// What is typed into a hook is not in its deployment's variables: its name alone tells of it.
+#[test]
+fn hooks_are_quoted_without_secrets() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let deploy = |flag: &str, hook: &str, more: &[&str]| {
+        let run = host.deploy(&origin).args(&[flag, hook]).args(more).run();
+        assert!(!run.story().contains(SENTINEL), "{}", run.story());
+        assert!(run.story().contains("***"), "{}", run.story());
+        run
+    };
+    let variable = format!("MIGRATE_PASSWORD={SENTINEL} false");
+    let header = format!("API_TOKEN={SENTINEL} false -sH \"X-Api-Key: {SENTINEL}\"");
+    let moving =
+        format!("A_KEY={SENTINEL} git -c user.name=a -c user.email=b commit --allow-empty -qm m");
+
+    deploy("--after-deploy", &header, &[]).exited(0);
+    for flag in ["--before-build", "--before-start", "--after-deploy"] {
+        deploy(flag, &header, &["--dry-run"]).exited(0);
+    }
+    deploy("--before-build", &variable, &[]).exited(5);
+    deploy("--before-start", &variable, &[]).exited(6);
+    deploy("--before-start", &variable, &["--image", "builtin"]).exited(2);
+    deploy("--before-build", &moving, &[]).exited(5);
+}
+
 /// The program's own lines are left alone unless one asks for it.
 #[test]
 fn log_lines_are_masked_where_it_is_asked_for() {
@@ -401,4 +427,62 @@ fn files_of_secrets_that_others_can_read_are_warned_of() {
     assert!(told[0].0.contains(&format!("`{}`", variables.display())));
     assert_eq!(told[0].1, format!("`chmod 600 '{}'`", variables.display()));
     assert_eq!(told[1].1, format!("`chmod 600 {}`", token.display()));
+}
+
+/// `--hardened` takes the program's user from it: a file of root's is a secret from the program, too.
+#[test]
+fn secret_that_the_program_cannot_read_is_warned_of() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let file = host.path("tls.key");
+    private(&file, "k3y\n");
+    let secret = format!("TLS={}", file.display());
+    let warned = |arguments: &[&str]| {
+        let deploy = host.deploy(&origin).args(&["--secret", &secret]);
+        let run = deploy.args(arguments).run().exited(0);
+        let warnings = run
+            .events
+            .iter()
+            .filter(|event| event.kind == Kind::Warning);
+        let told = warnings.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
+        told.collect::<Vec<_>>()
+    };
+    let line = format!(
+        "user 65534 of the container cannot read `{}`",
+        file.display()
+    );
+    let hint = format!("`sudo chown 65534 {}`", file.display());
+
+    assert_eq!(warned(&[]), [], "root reads it");
+    assert_eq!(
+        warned(&["--user", "nobody"]),
+        [],
+        "the image knows who that is"
+    );
+    assert_eq!(warned(&["--hardened"]), [(line.clone(), hint.clone())]);
+    assert_eq!(warned(&["--hardened", "--dry-run"]), [(line.clone(), hint)]);
+    let doctor = host
+        .sdp(&[
+            "doctor",
+            host.name(),
+            "--json",
+            "--hardened",
+            "--secret",
+            &secret,
+        ])
+        .run();
+    let mut checks = doctor.events.iter().filter(|event| event.line == line);
+    assert!(
+        checks.any(|event| event.kind == Kind::Check),
+        "{}",
+        doctor.story()
+    );
+    chown(&file, Some(65534), None).unwrap();
+    assert_eq!(warned(&["--hardened"]), []);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(warned(&["--hardened"]).len(), 1, "others can read it");
+    // The way of those who deploy without being root.
+    chown(&file, Some(0), Some(65534)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(warned(&["--hardened"]), []);
 }

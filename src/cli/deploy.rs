@@ -338,7 +338,7 @@ pub struct Release {
     #[arg(long, env = "SDP_HEALTH_HTTP", value_name = "PATH")]
     pub health_http: Option<String>,
 
-    /// How long --health-http may take to answer
+    /// How long --health-http, or the port that -p publishes, may take to answer
     #[arg(
         long,
         env = "SDP_HEALTH_TIMEOUT",

@@ -130,6 +130,12 @@ impl Near {
         if let Some(plan) = plan {
             let careless = plan.warnings.iter();
             chart.note_all(careless.map(|warning| careful("secrets", warning)));
+            if let Some((engine, _)) = engine
+                && let Ok(unreadable) = deploy::unreadable_secrets(plan, engine).await
+            {
+                let unreadable = unreadable.iter();
+                chart.note_all(unreadable.map(|warning| careful("secrets", warning)));
+            }
             if patient.has_env_command {
                 let line = "`--env-command` is not run: only a deployment finds out what it gives";
                 chart.note(ok("secrets", line));

@@ -6,6 +6,7 @@ use super::{Handover, Incoming, launch};
 use crate::engine::{Container, Engine, Identity};
 use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
+use crate::plan::Publish;
 use crate::probe::{self, Candidate};
 
 /// How long each call may take when things are taken back, perhaps because the engine is stuck.
@@ -91,8 +92,11 @@ pub async fn revive(engine: &Engine, former: &Container) -> Result<()> {
         return Ok(());
     };
     engine.rearm(&former.id, identity).await?;
-    let mut candidate = launch(engine, former.id.clone(), former.name.clone(), identity).await?;
-    probe::prove(engine, &mut candidate, None).await.map(drop)
+    let (id, name) = (former.id.clone(), former.name.clone());
+    // It is to be as it was before, whether its published port led anywhere or not.
+    let mut candidate = launch(engine, id, name, identity, None).await?;
+    let proven = probe::prove(engine, &mut candidate, None, None).await;
+    proven.map(drop)
 }
 
 /// Proves a container that runs already.
@@ -100,12 +104,15 @@ pub async fn revive(engine: &Engine, former: &Container) -> Result<()> {
 /// # Errors
 /// Why it does not serve.
 pub async fn examine(engine: &Engine, container: &Container, identity: &Identity) -> Result<()> {
+    let details = engine.inspect(&container.id).await?.unwrap_or_default();
     let mut candidate = Candidate {
         id: container.id.clone(),
         name: container.name.clone(),
         port: identity.port,
+        published: Publish::of_port(&details.publish, identity.port),
         health: identity.health.clone(),
         watch: engine.watch(&container.id).await?,
     };
-    probe::prove(engine, &mut candidate, None).await.map(drop)
+    let proven = probe::prove(engine, &mut candidate, None, None).await;
+    proven.map(drop)
 }

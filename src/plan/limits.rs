@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::Volume;
 use super::arguments::{each, usage};
+use super::secrets::Reader;
 use crate::cli;
 use crate::failure::Result;
 use crate::redact;
@@ -106,6 +107,16 @@ impl Limits {
     pub fn tmpfs(&self) -> Option<(&'static str, &'static str)> {
         (self.hardened && !self.has_tmp)
             .then_some(("/tmp", "rw,noexec,nosuid,nodev,size=64m,mode=1777"))
+    }
+
+    /// Who reads what is mounted, unless it is root, or one whose number the image alone knows.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        let user = self.user.as_deref()?;
+        let (uid, gid) = user.split_once(':').unwrap_or((user, ""));
+        Some(Reader {
+            uid: uid.parse().ok().filter(|uid| *uid != 0)?,
+            gid: gid.parse().ok(),
+        })
     }
 
     /// The options of the log driver that are likely to be secret, such as `splunk-token`.

@@ -26,6 +26,7 @@ use crate::credentials::Credentials;
 use crate::engine::{BUILTIN, check_image};
 use crate::failure::Result;
 use crate::git::Revision;
+use crate::redact;
 pub use limits::{Limits, Restart};
 pub use repository::{Repository, below_root, home, is_path, is_url, resolved};
 pub use stamp::Stamp;
@@ -168,6 +169,13 @@ impl Publish {
             && (ours.is_none() || theirs.is_none() || ours == theirs)
     }
 
+    /// The first one that leads to this TCP port of the container.
+    pub fn of_port(publish: &[Publish], port: u16) -> Option<Publish> {
+        let mut publish = publish.iter();
+        let found = publish.find(|p| p.port == port && p.protocol == "tcp");
+        found.cloned()
+    }
+
     fn address(&self) -> Option<IpAddr> {
         self.ip.as_ref().and_then(|ip| ip.parse().ok())
     }
@@ -200,6 +208,7 @@ impl Plan {
             && container.image == BUILTIN
             && container.volume.is_empty()
         {
+            let command = redact::command(command);
             return Err(usage(
                 format!("the image `{BUILTIN}` has no shell to run `{command}` with"),
                 "`--image alpine:3.20` has one; without `--before-start`, the program itself can do it when it starts",
@@ -270,14 +279,25 @@ impl Plan {
             dry_run: release.dry_run,
             lock_wait: duration("--lock-wait", &release.lock_wait)?,
             follow: deploy.follow,
-            warnings: exposed_files(container.env_file.iter().chain(&source.git_token_file)),
+            warnings: Vec::new(),
         };
-        let secrets = plan.container.secrets.iter();
-        let files: Vec<PathBuf> = secrets.map(|secret| secret.file.clone()).collect();
-        plan.warnings.extend(exposed_files(files.iter()));
+        let files = container.env_file.iter().chain(&source.git_token_file);
+        plan.warnings = exposed_files(files, &plan.container);
         let revision = plan.source.revision.as_ref();
         plan.check_stamp(revision.map_or("", Revision::stamp))?;
         Ok(plan)
+    }
+
+    /// The mounted secrets that the container's user cannot read, as far as both are of this host: whether
+    /// they are, the engine knows.
+    pub fn unreadable_secrets(&self) -> Vec<Warning> {
+        let Some(reader) = self.container.limits.reader() else {
+            return Vec::new();
+        };
+        let us = rustix::process::getuid().as_raw();
+        let secrets = self.container.secrets.iter();
+        let failing = secrets.filter_map(|secret| reader.fails_at(&secret.file, us));
+        failing.collect()
     }
 
     /// Whether the linker's flags can be filled in for this branch.

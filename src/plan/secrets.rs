@@ -2,12 +2,13 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Warning;
 use super::arguments::{each, usage};
 use super::contents::{Contents, open_file, read};
 use super::env_file;
+use super::{Container, Warning};
 use crate::cli;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
@@ -188,23 +189,44 @@ pub(super) fn secrets(deploy: &cli::Deploy, contents: &Contents) -> Vec<(String,
         .collect()
 }
 
-/// Which of these files with secrets in them others can read or change. One that is not there, or is
-/// a pipe, is not among them.
-pub(super) fn exposed_files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<Warning> {
-    files.filter_map(|file| exposed(file)).collect()
+/// Which of these files, and of those that the container has mounted, others can read or change though
+/// secrets are in them. One that is not there, or is a pipe, is not among them.
+pub(super) fn exposed_files<'a>(
+    files: impl Iterator<Item = &'a PathBuf>,
+    container: &Container,
+) -> Vec<Warning> {
+    let reader = container.limits.reader();
+    let mounted = container.secrets.iter();
+    let mounted = mounted.filter_map(|secret| exposed(&secret.file, reader));
+    let files = files.filter_map(|file| exposed(file, None));
+    files.chain(mounted).collect()
 }
 
-fn exposed(file: &Path) -> Option<Warning> {
-    use std::os::unix::fs::MetadataExt as _;
+/// Only the `reader` in a container may read it, beside who deploys.
+fn exposed(file: &Path, reader: Option<Reader>) -> Option<Warning> {
     let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
     let shown = file.display();
     let us = rustix::process::getuid().as_raw();
-    if metadata.mode() & 0o077 != 0 {
+    let is_readers = reader.is_some_and(|reader| reader.uid == metadata.uid());
+    let is_its_groups = reader.is_some_and(|reader| reader.gid == Some(metadata.gid()));
+    let others = if is_its_groups { 0o037 } else { 0o077 };
+    if metadata.mode() & others != 0 {
+        let quoted = quoted(file);
         Some(Warning {
             line: format!("`{shown}` holds secrets, and other users can read or change it"),
-            hint: format!("`chmod 600 {}`", quoted(file)),
+            hint: match reader {
+                Some(Reader { uid, .. }) if !is_readers && us == 0 => {
+                    format!(
+                        "`chmod 600 {quoted}`, owned by user {uid} of the container, who is to read it"
+                    )
+                }
+                Some(Reader { uid, .. }) if !is_readers => format!(
+                    "`chmod 640 {quoted}`, with the group of user {uid} of the container, who is to read it"
+                ),
+                _ => format!("`chmod 600 {quoted}`"),
+            },
         })
-    } else if ![0, us].contains(&metadata.uid()) {
+    } else if ![0, us].contains(&metadata.uid()) && !is_readers {
         Some(Warning {
             line: format!(
                 "`{shown}` holds secrets, and belongs to user {}",
@@ -214,6 +236,48 @@ fn exposed(file: &Path) -> Option<Warning> {
         })
     } else {
         None
+    }
+}
+
+/// The user of a container, where it is told as a number and is not root.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader {
+    pub uid: u32,
+    /// `None`: as the image has it.
+    pub gid: Option<u32>,
+}
+
+impl Reader {
+    /// Whether it cannot read a file of this host that is mounted in its container, and the way out: one
+    /// after which `us`, who deploys, still can.
+    pub(super) fn fails_at(self, file: &Path, us: u32) -> Option<Warning> {
+        let metadata = fs::metadata(file).ok()?;
+        let Reader { uid, gid } = self;
+        let may = if metadata.uid() == uid {
+            0o400
+        } else if gid.is_none_or(|gid| gid == metadata.gid()) {
+            0o044
+        } else {
+            0o004
+        };
+        if metadata.mode() & may != 0 {
+            return None;
+        }
+        let quoted = quoted(file);
+        let group = gid.unwrap_or(uid);
+        Some(Warning {
+            line: format!(
+                "user {uid} of the container cannot read `{}`",
+                file.display()
+            ),
+            hint: match gid {
+                _ if us == 0 || us == uid => format!("`sudo chown {uid} {quoted}`"),
+                Some(_) => format!("`sudo chown {us}:{group} {quoted} && sudo chmod 640 {quoted}`"),
+                None => format!(
+                    "`--user {uid}:{group}`, and `sudo chown {us}:{group} {quoted} && sudo chmod 640 {quoted}`"
+                ),
+            },
+        })
     }
 }
 

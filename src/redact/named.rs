@@ -15,13 +15,17 @@ pub fn speaks_of_secrets(name: &str) -> bool {
     NAMES.iter().any(|word| name.contains(word))
 }
 
-/// What stands behind a name that speaks of secrets: `--db-password=x`, `?token=x`, `--token x`.
-static NAMED: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+/// What stands behind a name that speaks of secrets: `--db-password=x`, `?token=x`, `--token x`, and in what a
+/// command sends, `-H 'X-Api-Key: x'`, `-HX-Api-Key:x` and `{"token": "x"}`.
+static NAMED: LazyLock<[Regex; 5]> = LazyLock::new(|| {
     let name = format!(r"[\w.-]*(?:{})[\w.-]*", NAMES.join("|"));
     let quoted = r#""[^"]*"|'[^']*'|["']\S*"#;
     [
         format!(r#"(?i)({name}=)(?:{quoted}|[^\s&"']+)+"#),
         format!(r#"(?i)((?:^|[ \t])--?{name}[ \t]+)(?:{quoted}|[^\s"'-][^\s"']*)+"#),
+        format!(r#"(?i)(["']{name}:[ \t]*)[^"'\r\n]+"#),
+        format!(r#"(?i)((?:-H|--header)[ \t=]*{name}:)[^\s"']+"#),
+        format!(r#"(?i)(\\?"{name}\\?"[ \t]*:[ \t]*\\?")[^"\\]+"#),
     ]
     .map(|pattern| regex(&pattern))
 });
@@ -33,7 +37,14 @@ pub fn mask_named(text: &mut String) {
     }
 }
 
-/// The same in the words of a command line, which end where they end.
+/// A command for a shell, as events quote it.
+pub fn command(text: &str) -> String {
+    let mut text = text.to_owned();
+    mask_named(&mut text);
+    text
+}
+
+/// Masks the same in the words of a command line, which end where they end.
 pub fn mask_named_in(words: &mut [String]) {
     let mut is_value = false;
     for word in words {
@@ -68,6 +79,20 @@ mod tests {
             ("--monkey", "--monkey"),
             ("--anyauth -s h", "--anyauth -s h"),
             ("--token 'x y", "--token *** y"),
+            (
+                "API_TOKEN=abc curl -sH \"X-Api-Key: q r\" h",
+                "API_TOKEN=*** curl -sH \"X-Api-Key: ***\" h",
+            ),
+            ("curl -H X-Auth-Token:x h", "curl -H X-Auth-Token:*** h"),
+            (
+                r#"curl -d '{"user": "u", "password": "x y"}' h"#,
+                r#"curl -d '{"user": "u", "password": "***"}' h"#,
+            ),
+            (
+                r#"curl -d "{\"apiKey\":\"x\"}" h"#,
+                r#"curl -d "{\"apiKey\":\"***\"}" h"#,
+            ),
+            ("-v /keys:/data 'a: b'", "-v /keys:/data 'a: b'"),
         ] {
             let mut masked = text.to_owned();
             mask_named(&mut masked);

@@ -16,6 +16,7 @@ use crate::event::LogLine;
 use crate::failure::{Code, Failure, Result};
 use crate::handover::{Handed, check_loader};
 use crate::plan::{Mount, Plan, Restart, Volume};
+use crate::redact;
 use crate::release;
 
 /// How many of the last lines explain a failure.
@@ -330,6 +331,7 @@ impl Told {
 }
 
 fn failed(command: &str, code: i64, last: Vec<String>) -> Failure {
+    let command = redact::command(command);
     // As shells have it, and the engine.
     let message = match code {
         129..=192 => format!("`{command}` was killed by signal {}", code - 128),
@@ -346,6 +348,7 @@ fn failed(command: &str, code: i64, last: Vec<String>) -> Failure {
 }
 
 fn no_shell(image: &str, command: &str) -> Failure {
+    let command = redact::command(command);
     let message = format!("the image `{image}` has no shell to run `{command}` with");
     Failure::new(Code::HookFailed, message).hint(
         "`--image alpine:3.20` has one; without `--before-start`, the program itself can do it when it starts",
