@@ -10,7 +10,7 @@ use redact::{Lines, Redactor};
 
 // The file itself: it needs nothing of the crate, and the crate need not show it to anybody.
 #[allow(dead_code)]
-#[path = "../../../src/redact.rs"]
+#[path = "../../../src/redact/mod.rs"]
 mod redact;
 
 #[derive(Arbitrary, Debug)]
