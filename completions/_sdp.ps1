@@ -156,7 +156,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             break
         }
         'sdp;stop' {
-            [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long the program may take to stop before it is killed')
+            [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long the program may take to stop before it is killed [default: as its deployment was told]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
             [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')

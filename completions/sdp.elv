@@ -149,7 +149,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --help 'Print help'
         }
         &'sdp;stop'= {
-            cand --stop-timeout 'How long the program may take to stop before it is killed'
+            cand --stop-timeout 'How long the program may take to stop before it is killed [default: as its deployment was told]'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
             cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
             cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'

@@ -142,7 +142,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON li
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed [default: as its deployment was told]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -320,14 +320,9 @@ pub struct Stop {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: Repo,
 
-    /// How long the program may take to stop before it is killed
-    #[arg(
-        long,
-        env = "SDP_STOP_TIMEOUT",
-        default_value = "10s",
-        value_name = "DURATION"
-    )]
-    pub stop_timeout: String,
+    /// How long the program may take to stop before it is killed [default: as its deployment was told]
+    #[arg(long, env = "SDP_STOP_TIMEOUT", value_name = "DURATION")]
+    pub stop_timeout: Option<String>,
 }
 
 /// Write the completions for a shell to standard output

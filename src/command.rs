@@ -88,7 +88,9 @@ async fn dispatch(
         Command::Stop(flags) => {
             answer(None, options, interrupt, async |emitter| {
                 config.tell(emitter);
-                let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
+                let timeout = flags.stop_timeout.as_deref();
+                let timeout = timeout.map(|text| plan::duration("--stop-timeout", text));
+                let timeout = timeout.transpose()?;
                 let (engine, repository) = deployed(host, &flags.repo).await?;
                 stop::stop(&engine, &repository, timeout, emitter).await
             })

@@ -12,14 +12,14 @@ use crate::release::history;
 use crate::upkeep;
 
 /// Stops the running ones of a checkout's containers, and returns what there is to tell. That nothing
-/// runs is no error.
+/// runs is no error. Without a `timeout` each may take as long as its deployment was told.
 ///
 /// # Errors
 /// `not_deployed`, `locked`, and those of any call to the engine.
 pub async fn stop(
     engine: &Engine,
     repository: &Repository,
-    timeout: Duration,
+    timeout: Option<Duration>,
     emitter: &Emitter,
 ) -> Result<Event> {
     // A deployment under way must not find its former container stopped under its feet.
@@ -49,11 +49,13 @@ pub async fn stop(
     }
     let all_begun = Instant::now();
     for container in &running {
-        let (at, begun) = (Timestamp::now(), Instant::now());
-        engine.stop(container, timeout).await?;
+        // Without one it is nothing of sdp's.
         let Some(identity) = &container.identity else {
             continue;
         };
+        let (at, begun) = (Timestamp::now(), Instant::now());
+        let timeout = timeout.unwrap_or(identity.stop_timeout);
+        engine.stop(container, timeout).await?;
         store.remember(&Past {
             at: history::time(at),
             what: "stop".to_owned(),

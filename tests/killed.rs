@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bollard::models::RestartPolicyNameEnum;
 
-use crate::support::program::{module, server, server_source};
+use crate::support::program::{deaf_server, server};
 use crate::support::{Event, FIRST, Fault, Host, NEXT, Proxy, eventually, free_port, get};
 
 fn killed_when(what: &str, fits: impl Fn(&Event) -> bool) {
@@ -105,11 +105,7 @@ fn while_the_former_ends_slowly() {
     let host = Host::new();
     let port = free_port();
     let publish = ["-p", &format!("127.0.0.1:{port}:8080")];
-    // As process 1 it is not ended by a SIGTERM that it ignores.
-    let deaf = "sig := make(chan os.Signal, 1); signal.Notify(sig, syscall.SIGTERM)";
-    let source = server_source("one", ":8080", deaf)
-        .replace("\t\"os\"\n", "\t\"os\"\n\t\"os/signal\"\n\t\"syscall\"\n");
-    let origin = host.origin(&module(&[("main.go", &source)]));
+    let origin = host.origin(&deaf_server("one"));
     let slow = ["--stop-timeout", "5s", "--restart", "always"];
     let first = host
         .deploy(&origin)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::support::program::{self, server};
+use crate::support::program::{self, deaf_server, server};
 use crate::support::{FIRST, Host, NEXT};
 
 #[test]
@@ -132,6 +132,25 @@ fn stop_and_deploy_again() {
     let second = host.deploy(&origin).run().deployed(NEXT);
     assert_eq!(host.answer(), "one");
     host.holds(&[&second], &[&first]);
+}
+
+/// A program gets as long to stop as its deployment was told, unless the stop is told otherwise.
+#[test]
+fn stop_takes_no_longer_than_the_deployment_was_told() {
+    let host = Host::new();
+    let origin = host.origin(&deaf_server("one"));
+    let deploy = || host.deploy(&origin).args(&["--stop-timeout", "1s"]).run();
+    let took = |flags: &[&str]| {
+        let stop = [&["stop", host.name(), "--json"], flags].concat();
+        let run = host.sdp(&stop).run().exited(0);
+        run.status().elapsed_ms.unwrap()
+    };
+    deploy().deployed(FIRST);
+    let own = took(&[]);
+    assert!((1000..5000).contains(&own), "{own} ms");
+    deploy().deployed(NEXT);
+    let told = took(&["--stop-timeout", "3s"]);
+    assert!((3000..9000).contains(&told), "{told} ms");
 }
 
 #[test]

@@ -29,6 +29,14 @@ pub fn slow_server(answer: &str, delay: &str) -> Files {
     module(&[("main.go", &server_source(answer, ":8080", &sleep))])
 }
 
+/// The same, deaf to SIGTERM: as process 1 it is not ended by one that it ignores.
+pub fn deaf_server(answer: &str) -> Files {
+    let deaf = "sig := make(chan os.Signal, 1); signal.Notify(sig, syscall.SIGTERM)";
+    let source = server_source(answer, ":8080", deaf)
+        .replace("\t\"os\"\n", "\t\"os\"\n\t\"os/signal\"\n\t\"syscall\"\n");
+    module(&[("main.go", &source)])
+}
+
 /// The source of a `main` package that serves `answer` at `address`, after a statement.
 pub fn server_source(answer: &str, address: &str, first: &str) -> String {
     format!(
