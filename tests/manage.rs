@@ -139,18 +139,37 @@ fn stop_and_deploy_again() {
 fn stop_takes_no_longer_than_the_deployment_was_told() {
     let host = Host::new();
     let origin = host.origin(&deaf_server("one"));
-    let deploy = || host.deploy(&origin).args(&["--stop-timeout", "1s"]).run();
+    let flags = ["--stop-timeout", "1s"];
+    host.deploy(&origin).args(&flags).run().deployed(FIRST);
     let took = |flags: &[&str]| {
         let stop = [&["stop", host.name(), "--json"], flags].concat();
         let run = host.sdp(&stop).run().exited(0);
+        let patience = flags.last().unwrap_or(&"1s");
+        let begun = format!("stopping {}, up to {patience}", host.containers()[0].name);
+        let remarks = run.remarks("stop container");
+        assert_eq!(remarks[1..3], [&begun, "killed: it ignored SIGTERM"]);
         run.status().elapsed_ms.unwrap()
     };
-    deploy().deployed(FIRST);
     let own = took(&[]);
     assert!((1000..5000).contains(&own), "{own} ms");
-    deploy().deployed(NEXT);
+    host.sdp(&["start", host.name()]).run().exited(0);
     let told = took(&["--stop-timeout", "3s"]);
     assert!((3000..9000).contains(&told), "{told} ms");
+}
+
+/// Ctrl-C ends the wait, and not in the middle of a stage.
+#[test]
+fn a_stop_that_is_interrupted() {
+    let host = Host::new();
+    let origin = host.origin(&deaf_server("one"));
+    let flags = ["--stop-timeout", "3s"];
+    host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    let mut live = host.sdp(&["stop", host.name(), "--json"]).spawn();
+    live.wait_for("the stop", |event| event.line.ends_with(", up to 3s"));
+    live.interrupt();
+    let run = live.finish().exited(130);
+    assert_eq!(run.stages(), ["stop container"], "{}", run.story());
+    assert_eq!(run.status().state, "CANCELLED", "{}", run.story());
 }
 
 #[test]
