@@ -1,5 +1,6 @@
 //! What else one does with a deployment: look at it, stop it, not start two at once.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -91,6 +92,34 @@ fn status_for_scripts() {
         commit: former.commit.clone().unwrap(),
     };
     assert_eq!(service.releases, [kept]);
+}
+
+/// What was to serve when its deployment was killed is not proven: nothing to go back to.
+#[test]
+fn status_of_a_hand_over_that_was_cut() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let second = host.deploy(&origin).run().deployed(NEXT);
+    let underway = host.checkout().join(".sdp/handover.json");
+    let status = |begun: &str| {
+        fs::write(&underway, begun).unwrap();
+        host.sdp(&["status", host.name()]).run().exited(0)
+    };
+    let (one, two) = (first.container(), second.container());
+    let kept = status("");
+    assert!(kept.stdout.contains(&format!("\n{}", first.deployment())));
+    assert_eq!(kept.stderr, "");
+    let cut = status(&format!(
+        r#"{{"incoming":"{one}","is_new":true,"formers":["{two}"]}}"#
+    ));
+    assert!(!cut.stdout.contains(first.deployment()), "{cut:#?}");
+    assert!(cut.stderr.contains("was killed as it handed over to"));
+    let far = status(
+        r#"{"incoming":"sdp-far","is_new":true,"formers":[],"engine":"another","address":"tcp://far:1"}"#,
+    );
+    assert!(far.stderr.contains("`sdp -H tcp://far:1 status`"));
+    fs::remove_file(&underway).unwrap();
 }
 
 /// Whoever may start containers may give them sdp's labels: what does not fit is left out.
