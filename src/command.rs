@@ -161,7 +161,7 @@ async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> R
     }
     let repository = flags.repo.as_ref().map(Repository::resolve).transpose()?;
     let (engine, containers) = containers(host, repository.as_ref()).await?;
-    status::status(&engine, &containers, repository.is_some(), emitter).await?;
+    status::status(&engine, &containers, repository.as_ref(), emitter).await?;
     Ok(Event::Answered)
 }
 

@@ -13,14 +13,15 @@ use crate::run;
 use crate::shell::quoted;
 use crate::upkeep;
 
-/// Tells about each service among `containers`, which come newest first.
+/// Tells about each service among `containers`, which come newest first; of a repository's, with what one
+/// can go back to.
 ///
 /// # Errors
 /// Those of any call to the engine.
 pub async fn status(
     engine: &Engine,
     containers: &[Container],
-    with_releases: bool,
+    repository: Option<&Repository>,
     emitter: &Emitter,
 ) -> Result<()> {
     let identities = containers.iter().filter_map(|c| c.identity.as_ref());
@@ -52,7 +53,7 @@ pub async fn status(
             up,
             restarts: u64::try_from(details.restarts).unwrap_or_default(),
             deployment: identity.deployment.clone(),
-            releases: if with_releases {
+            releases: if repository.is_some() {
                 let cut = cuts.get(identity.path.as_path());
                 releases(containers, identity, cut)
             } else {
@@ -67,9 +68,16 @@ pub async fn status(
         });
     }
     services.sort_by(|a, b| (&a.repository, &a.path).cmp(&(&b.repository, &b.path)));
-    if services.is_empty() {
-        let hint = "`sdp deploy .` deploys the checkout in this directory";
-        emitter.warn("nothing is deployed here", Some(hint.to_owned()));
+    match repository {
+        Some(repository) if services.is_empty() => {
+            let told = Failure::not_deployed(&repository.name);
+            emitter.warn(told.message, told.hint);
+        }
+        None if services.is_empty() => {
+            let hint = "`sdp deploy .` deploys the checkout in this directory";
+            emitter.warn("nothing is deployed here", Some(hint.to_owned()));
+        }
+        _ => {}
     }
     for service in services {
         emitter.emit(Event::Service(Box::new(service)));

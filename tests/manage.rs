@@ -206,7 +206,10 @@ fn nothing_deployed() {
     let host = Host::new();
 
     let status = host.sdp(&["status", host.name()]).run().exited(0);
-    assert!(status.stderr.contains("nothing is deployed"), "{status:#?}");
+    let named = format!("nothing of `{}` is deployed here", host.name());
+    for part in [&named, "`sdp status` lists what is"] {
+        assert!(status.stderr.contains(part), "{status:#?}");
+    }
     for command in ["stop", "logs"] {
         let run = host.sdp(&[command, host.name()]).run().exited(2);
         assert!(run.stderr.contains(host.name()), "{run:#?}");
