@@ -72,7 +72,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s e -l env -d 'Set a va
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l secret -d 'Mount a file at /run/secrets/NAME, and set NAME_FILE to that' -r -F
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s p -l publish -d 'Publish a port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s p -l publish -d 'Publish a port; without HOST the engine picks the host\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l port -d 'The port that the program listens on' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l network -d 'The network to join' -r
@@ -92,7 +92,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l ulimit -d 'A limit of
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l keep -d 'How many releases stay, with their stopped containers; the one that serves counts' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l health-timeout -d 'How long --health-http, or the port that -p publishes, may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l settle -d 'How long a program that does not listen must stay up' -r
@@ -142,7 +142,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON li
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand start" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How long the program may take to stop before it is killed [default: as its deployment was told]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -164,7 +164,7 @@ never\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C'
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C or `sdp stop`'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l raw -d 'Let the program\'s output steer the terminal: colours, but anything else, too'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s t -l timestamps -d 'Put the time before each line'
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l redact-logs -d 'Mask the values of the container\'s variables'
@@ -183,7 +183,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand status" -l json -d 'Write JSON l
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand status" -s h -l help -d 'Print help'
-complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many releases stay' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many releases stay; the one that serves counts' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -219,7 +219,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s e -l env -d 'Set a va
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l secret -d 'Mount a file at /run/secrets/NAME, and set NAME_FILE to that' -r -F
-complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s p -l publish -d 'Publish a port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s p -l publish -d 'Publish a port; without HOST the engine picks the host\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l port -d 'The port that the program listens on' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l network -d 'The network to join' -r
@@ -239,7 +239,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l ulimit -d 'A limit of
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
-complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l keep -d 'How many releases stay, with their stopped containers' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l keep -d 'How many releases stay, with their stopped containers; the one that serves counts' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l health-timeout -d 'How long --health-http, or the port that -p publishes, may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l settle -d 'How long a program that does not listen must stay up' -r
@@ -289,7 +289,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -s e -l env -d 'Set a va
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l env-file -d 'Set the variables in this file' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l env-command -d 'Set the variables that a shell command prints, as in a file' -r -f -a "(__fish_complete_command)"
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l secret -d 'Mount a file at /run/secrets/NAME, and set NAME_FILE to that' -r -F
-complete -c sdp -n "__fish_sdp_using_subcommand config" -s p -l publish -d 'Publish a port' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s p -l publish -d 'Publish a port; without HOST the engine picks the host\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -s v -l volume -d 'Mount a directory of the host, or a named volume' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l port -d 'The port that the program listens on' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l network -d 'The network to join' -r
@@ -309,7 +309,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l ulimit -d 'A limit of
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l log-opt -d 'An option of the log driver [json-file: max-size=10m and max-file=3, unless the engine has others]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l restart -d 'When the engine starts it again: no, always, on-failure, on-failure:N or unless-stopped' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l id -d 'The deployment\'s id [default: the time and four random digits]' -r
-complete -c sdp -n "__fish_sdp_using_subcommand config" -l keep -d 'How many releases stay, with their stopped containers' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l keep -d 'How many releases stay, with their stopped containers; the one that serves counts' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-http -d 'The path that must answer with 2xx or 3xx on the program\'s port' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l health-timeout -d 'How long --health-http, or the port that -p publishes, may take to answer' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l settle -d 'How long a program that does not listen must stay up' -r

@@ -187,7 +187,7 @@ pub struct Logs {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: Repo,
 
-    /// Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C
+    /// Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C or `sdp stop`
     #[arg(short, long)]
     pub follow: bool,
 
@@ -300,7 +300,7 @@ pub struct Prune {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: Repo,
 
-    /// How many releases stay
+    /// How many releases stay; the one that serves counts
     #[arg(long, env = "SDP_KEEP", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub keep: u16,
 
@@ -320,14 +320,9 @@ pub struct Stop {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: Repo,
 
-    /// How long the program may take to stop before it is killed
-    #[arg(
-        long,
-        env = "SDP_STOP_TIMEOUT",
-        default_value = "10s",
-        value_name = "DURATION"
-    )]
-    pub stop_timeout: String,
+    /// How long the program may take to stop before it is killed [default: as its deployment was told]
+    #[arg(long, env = "SDP_STOP_TIMEOUT", value_name = "DURATION")]
+    pub stop_timeout: Option<String>,
 }
 
 /// Write the completions for a shell to standard output

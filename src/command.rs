@@ -85,15 +85,7 @@ async fn dispatch(
             let (goal, canary) = (Goal::Last, Canary::First);
             rollback(&flags.repo, goal, canary, host, config, options, interrupt).await
         }
-        Command::Stop(flags) => {
-            answer(None, options, interrupt, async |emitter| {
-                config.tell(emitter);
-                let timeout = plan::duration("--stop-timeout", &flags.stop_timeout)?;
-                let (engine, repository) = deployed(host, &flags.repo).await?;
-                stop::stop(&engine, &repository, timeout, emitter).await
-            })
-            .await
-        }
+        Command::Stop(flags) => stop(&flags, host, config, options, interrupt).await,
         Command::Prune(flags) => {
             answer(Some(""), options, interrupt, async |emitter| {
                 config.tell(emitter);
@@ -138,6 +130,29 @@ async fn show(
     session.end(Ok(Event::Answered), interrupt).await
 }
 
+/// No signal cuts it in the middle of its stage: that has an end on every exit.
+async fn stop(
+    flags: &cli::Stop,
+    host: Option<&str>,
+    config: &Config,
+    options: report::Options,
+    interrupt: &Interrupt,
+) -> u8 {
+    let session = Session::new(None, options, Redactor::default());
+    let emitter = &session.emitter;
+    config.tell(emitter);
+    let stopped = async {
+        let timeout = flags.stop_timeout.as_deref();
+        let timeout = timeout.map(|text| plan::duration("--stop-timeout", text));
+        let timeout = timeout.transpose()?;
+        let found = deployed(host, &flags.repo);
+        let (engine, repository) = interrupt.or(found).await?;
+        stop::stop(&engine, &repository, timeout, emitter, interrupt).await
+    };
+    let result = panics::caught(stopped).await;
+    session.end(result, interrupt).await
+}
+
 async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> Result<Event> {
     if let (Some(repo), true) = (&flags.repo, flags.history) {
         let (_, repository) = deployed(host, repo).await?;
@@ -146,7 +161,7 @@ async fn status(flags: &cli::Status, host: Option<&str>, emitter: &Emitter) -> R
     }
     let repository = flags.repo.as_ref().map(Repository::resolve).transpose()?;
     let (engine, containers) = containers(host, repository.as_ref()).await?;
-    status::status(&engine, &containers, repository.is_some(), emitter).await?;
+    status::status(&engine, &containers, repository.as_ref(), emitter).await?;
     Ok(Event::Answered)
 }
 

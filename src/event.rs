@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use emitter::{Emitter, Record, StageEmitter};
 pub use log::{LogLine, LogLines};
 
-/// A stage of a deployment, in the order in which they run.
+/// A stage of a deployment, in the order in which they run, or of `sdp stop`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     Clone,
@@ -26,6 +26,8 @@ pub enum Stage {
     Start,
     Health,
     AfterDeploy,
+    /// Of `sdp stop`; in a deployment it is part of the stages before.
+    Stop,
 }
 
 impl Stage {
@@ -42,6 +44,7 @@ impl Stage {
             Stage::Start => "start container",
             Stage::Health => "health check",
             Stage::AfterDeploy => "after deploy",
+            Stage::Stop => "stop container",
         }
     }
 
@@ -50,7 +53,7 @@ impl Stage {
         match self {
             Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull => "remote",
             Stage::Build => "go",
-            Stage::Start | Stage::Health => "engine",
+            Stage::Start | Stage::Health | Stage::Stop => "engine",
             Stage::BeforeBuild | Stage::BeforeStart | Stage::AfterDeploy => "hook",
         }
     }

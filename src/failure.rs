@@ -366,7 +366,7 @@ impl Failure {
             Some(Stage::Clone | Stage::Fetch | Stage::Checkout | Stage::Pull) => 4,
             Some(Stage::BeforeBuild | Stage::Build) => 5,
             Some(Stage::BeforeStart | Stage::Start | Stage::Health | Stage::AfterDeploy) => 6,
-            None => 3,
+            Some(Stage::Stop) | None => 3,
         })
     }
 

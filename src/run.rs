@@ -124,7 +124,8 @@ impl<'a> Run<'a> {
             | Stage::BeforeStart
             | Stage::Start
             | Stage::Health
-            | Stage::AfterDeploy => elapsed.saturating_sub(busy),
+            | Stage::AfterDeploy
+            | Stage::Stop => elapsed.saturating_sub(busy),
         };
         let took = Took { elapsed, waited };
         self.times.push((stage, took));

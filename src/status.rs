@@ -1,26 +1,37 @@
 //! `sdp status`: what runs, since when, on which commit.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::{Container, Engine, Identity};
 use crate::event::{Commit, Emitter, Event, Kept, Service};
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Repository;
-use crate::release::history;
+use crate::release::{self, Underway, history};
 use crate::run;
 use crate::shell::quoted;
+use crate::upkeep;
 
-/// Tells about each service among `containers`, which come newest first.
+/// Tells about each service among `containers`, which come newest first; of a repository's, with what one
+/// can go back to.
 ///
 /// # Errors
 /// Those of any call to the engine.
 pub async fn status(
     engine: &Engine,
     containers: &[Container],
-    with_releases: bool,
+    repository: Option<&Repository>,
     emitter: &Emitter,
 ) -> Result<()> {
+    let identities = containers.iter().filter_map(|c| c.identity.as_ref());
+    let paths: BTreeSet<&Path> = identities.map(|identity| identity.path.as_path()).collect();
+    let mut cuts: BTreeMap<&Path, Underway> = BTreeMap::new();
+    for path in paths {
+        if let Some(cut) = cut(engine, path, emitter).await? {
+            cuts.insert(path, cut);
+        }
+    }
     let mut services: Vec<Service> = Vec::new();
     for container in newest(containers) {
         let Some(identity) = &container.identity else {
@@ -42,8 +53,9 @@ pub async fn status(
             up,
             restarts: u64::try_from(details.restarts).unwrap_or_default(),
             deployment: identity.deployment.clone(),
-            releases: if with_releases {
-                releases(containers, identity)
+            releases: if repository.is_some() {
+                let cut = cuts.get(identity.path.as_path());
+                releases(containers, identity, cut)
             } else {
                 Vec::new()
             },
@@ -56,9 +68,16 @@ pub async fn status(
         });
     }
     services.sort_by(|a, b| (&a.repository, &a.path).cmp(&(&b.repository, &b.path)));
-    if services.is_empty() {
-        let hint = "`sdp deploy .` deploys the checkout in this directory";
-        emitter.warn("nothing is deployed here", Some(hint.to_owned()));
+    match repository {
+        Some(repository) if services.is_empty() => {
+            let told = Failure::not_deployed(&repository.name);
+            emitter.warn(told.message, told.hint);
+        }
+        None if services.is_empty() => {
+            let hint = "`sdp deploy .` deploys the checkout in this directory";
+            emitter.warn("nothing is deployed here", Some(hint.to_owned()));
+        }
+        _ => {}
     }
     for service in services {
         emitter.emit(Event::Service(Box::new(service)));
@@ -111,10 +130,31 @@ fn newest(containers: &[Container]) -> Vec<&Container> {
     chosen
 }
 
-/// The other releases of the same checkout that one can go back to, newest first.
-fn releases(containers: &[Container], of: &Identity) -> Vec<Kept> {
+/// The hand-over that a killed run has left in a checkout, with a warning.
+async fn cut(engine: &Engine, path: &Path, emitter: &Emitter) -> Result<Option<Underway>> {
+    if release::is_locked(path) {
+        return Ok(None);
+    }
+    let Some(underway) = release::cut(path).0 else {
+        return Ok(None);
+    };
+    if underway.is_elsewhere(&engine.mark().await?) {
+        let told = upkeep::underway_elsewhere(&underway);
+        emitter.warn(told.message, told.hint);
+        return Ok(None);
+    }
+    let hint = format!("`sdp start {}` does that now", quoted(path));
+    emitter.warn(upkeep::cut_line(&underway), Some(hint));
+    Ok(Some(underway))
+}
+
+/// The other releases of the same checkout that one can go back to, newest first. What was to serve
+/// when its deployment was killed is none of them: nothing has proven it.
+fn releases(containers: &[Container], of: &Identity, cut: Option<&Underway>) -> Vec<Kept> {
+    let unproven = cut.filter(|cut| cut.is_new).map(|cut| &cut.incoming);
     let others = containers
         .iter()
+        .filter(|container| Some(&container.name) != unproven)
         .filter_map(|container| container.identity.as_ref());
     others
         .filter(|other| {

@@ -165,6 +165,27 @@ pub fn underway_elsewhere(underway: &Underway) -> Failure {
     ))
 }
 
+/// What the next command will make of a hand-over that was cut.
+pub fn cut_line(underway: &Underway) -> String {
+    let incoming = &underway.incoming;
+    let back = match underway.formers.as_slice() {
+        [] => String::new(),
+        formers => format!(
+            ", and `{}` started again unless it still runs",
+            formers.join("`, `")
+        ),
+    };
+    if underway.failed {
+        return format!(
+            "an earlier run was killed as it took `{incoming}` back: that is completed by the next command{back}"
+        );
+    }
+    format!(
+        "an earlier run was killed as it handed over to `{incoming}`: the next command completes that if it proves \
+         itself; else it is taken back{back}"
+    )
+}
+
 async fn settle(
     engine: &Engine,
     underway: &Underway,

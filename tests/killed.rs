@@ -90,6 +90,14 @@ fn in_the_hand_over() {
     live.kill();
     live.ended();
 
+    let status = host.sdp(&["status", host.name(), "--json"]).run().exited(0);
+    let mut warnings = status.events.iter();
+    let told = warnings.find(|event| event.line.contains("was killed as it handed over to"));
+    let told = told.unwrap_or_else(|| panic!("no warning: {}", status.story()));
+    let start = format!("`sdp start {}`", host.checkout().display());
+    assert!(told.hint.as_ref().unwrap().contains(&start), "{told:?}");
+    assert!(told.line.contains(first.container()), "{told:?}");
+
     origin.commit(&server("three"), "Say three");
     let third = host.deploy(&origin).args(&publish).run().exited(0);
     let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -1,10 +1,11 @@
 //! What else one does with a deployment: look at it, stop it, not start two at once.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::support::program::{self, server};
+use crate::support::program::{self, deaf_server, server};
 use crate::support::{FIRST, Host, NEXT};
 
 #[test]
@@ -93,6 +94,34 @@ fn status_for_scripts() {
     assert_eq!(service.releases, [kept]);
 }
 
+/// What was to serve when its deployment was killed is not proven: nothing to go back to.
+#[test]
+fn status_of_a_hand_over_that_was_cut() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let second = host.deploy(&origin).run().deployed(NEXT);
+    let underway = host.checkout().join(".sdp/handover.json");
+    let status = |begun: &str| {
+        fs::write(&underway, begun).unwrap();
+        host.sdp(&["status", host.name()]).run().exited(0)
+    };
+    let (one, two) = (first.container(), second.container());
+    let kept = status("");
+    assert!(kept.stdout.contains(&format!("\n{}", first.deployment())));
+    assert_eq!(kept.stderr, "");
+    let cut = status(&format!(
+        r#"{{"incoming":"{one}","is_new":true,"formers":["{two}"]}}"#
+    ));
+    assert!(!cut.stdout.contains(first.deployment()), "{cut:#?}");
+    assert!(cut.stderr.contains("was killed as it handed over to"));
+    let far = status(
+        r#"{"incoming":"sdp-far","is_new":true,"formers":[],"engine":"another","address":"tcp://far:1"}"#,
+    );
+    assert!(far.stderr.contains("`sdp -H tcp://far:1 status`"));
+    fs::remove_file(&underway).unwrap();
+}
+
 /// Whoever may start containers may give them sdp's labels: what does not fit is left out.
 #[test]
 fn status_of_a_container_of_somebody_elses() {
@@ -134,12 +163,53 @@ fn stop_and_deploy_again() {
     host.holds(&[&second], &[&first]);
 }
 
+/// A program gets as long to stop as its deployment was told, unless the stop is told otherwise.
+#[test]
+fn stop_takes_no_longer_than_the_deployment_was_told() {
+    let host = Host::new();
+    let origin = host.origin(&deaf_server("one"));
+    let flags = ["--stop-timeout", "1s"];
+    host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    let took = |flags: &[&str]| {
+        let stop = [&["stop", host.name(), "--json"], flags].concat();
+        let run = host.sdp(&stop).run().exited(0);
+        let patience = flags.last().unwrap_or(&"1s");
+        let begun = format!("stopping {}, up to {patience}", host.containers()[0].name);
+        let remarks = run.remarks("stop container");
+        assert_eq!(remarks[1..3], [&begun, "killed: it ignored SIGTERM"]);
+        run.status().elapsed_ms.unwrap()
+    };
+    let own = took(&[]);
+    assert!((1000..5000).contains(&own), "{own} ms");
+    host.sdp(&["start", host.name()]).run().exited(0);
+    let told = took(&["--stop-timeout", "3s"]);
+    assert!((3000..9000).contains(&told), "{told} ms");
+}
+
+/// Ctrl-C ends the wait, and not in the middle of a stage.
+#[test]
+fn a_stop_that_is_interrupted() {
+    let host = Host::new();
+    let origin = host.origin(&deaf_server("one"));
+    let flags = ["--stop-timeout", "3s"];
+    host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    let mut live = host.sdp(&["stop", host.name(), "--json"]).spawn();
+    live.wait_for("the stop", |event| event.line.ends_with(", up to 3s"));
+    live.interrupt();
+    let run = live.finish().exited(130);
+    assert_eq!(run.stages(), ["stop container"], "{}", run.story());
+    assert_eq!(run.status().state, "CANCELLED", "{}", run.story());
+}
+
 #[test]
 fn nothing_deployed() {
     let host = Host::new();
 
     let status = host.sdp(&["status", host.name()]).run().exited(0);
-    assert!(status.stderr.contains("nothing is deployed"), "{status:#?}");
+    let named = format!("nothing of `{}` is deployed here", host.name());
+    for part in [&named, "`sdp status` lists what is"] {
+        assert!(status.stderr.contains(part), "{status:#?}");
+    }
     for command in ["stop", "logs"] {
         let run = host.sdp(&[command, host.name()]).run().exited(2);
         assert!(run.stderr.contains(host.name()), "{run:#?}");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rustix::process::{Signal, kill_process};
 
-use crate::support::program::{broken, server};
+use crate::support::program::{broken, deaf_server, server};
 use crate::support::{FIRST, Host, NEXT, Origin, Run, Terminal, eventually};
 
 /// A `go` that builds only once a file is there.
@@ -69,6 +69,22 @@ fn a_deployment_fits_terminals_of_any_width() {
         assert!(screen.lines().count() <= 24, "{screen}");
         stages = NEXT;
     }
+}
+
+/// Whoever waits for a program to end sees for what, and for how long at most.
+#[test]
+fn a_stop_that_takes_its_time() {
+    let host = Host::new();
+    let origin = host.origin(&deaf_server("one"));
+    let flags = ["--stop-timeout", "2s"];
+    let deployed = host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    let mut terminal = Terminal::run(250, host.sdp(&["stop", host.name()]));
+    terminal.shows(&format!("stopping {}, up to 2s", deployed.container()));
+    assert_eq!(terminal.code(), Some(0), "{}", terminal.screen());
+    terminal.shows(&format!("stopped {}", deployed.container()));
+    let screen = terminal.screen();
+    assert_sound(&screen, &["stop container"]);
+    assert!(screen.contains("killed: it ignored SIGTERM"), "{screen}");
 }
 
 #[test]

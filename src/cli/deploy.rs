@@ -204,7 +204,7 @@ pub struct Container {
     #[arg(long, value_name = "NAME=FILE", value_hint = ValueHint::FilePath)]
     pub secret: Vec<String>,
 
-    /// Publish a port
+    /// Publish a port; without HOST the engine picks the host's port
     #[arg(short, long, value_name = "[IP:][HOST:]PORT[/PROTO]")]
     pub publish: Vec<String>,
 
@@ -330,7 +330,7 @@ pub struct Release {
     #[arg(long, env = "SDP_ID")]
     pub id: Option<String>,
 
-    /// How many releases stay, with their stopped containers
+    /// How many releases stay, with their stopped containers; the one that serves counts
     #[arg(long, env = "SDP_KEEP", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub keep: u16,
 

@@ -18,7 +18,7 @@ use crate::git::{self, Git, Id, Revision, Stranger};
 use crate::interrupt;
 use crate::plan::{Mount, Plan};
 use crate::redact;
-use crate::release::{self, Underway};
+use crate::release;
 use crate::shell::quoted;
 use crate::stage::fetch;
 use crate::upkeep;
@@ -150,7 +150,7 @@ pub fn underway(plan: &Plan, mark: Option<&str>) -> Option<Check> {
             if mark.is_some_and(|mark| underway.is_elsewhere(mark)) {
                 return Some(failed("service", &upkeep::underway_elsewhere(&underway)));
             }
-            Some(warning("service", cut_line(&underway), IN_ORDER))
+            Some(warning("service", upkeep::cut_line(&underway), IN_ORDER))
         }
     }
 }
@@ -176,27 +176,6 @@ pub fn service(plan: &Plan, mark: &str, own: &[Container], formers: &[Container]
         [] => ok("service", "nothing of it runs"),
         [former, ..] => ok("service", format!("`{}` serves", former.name)),
     }
-}
-
-/// What the next command will make of a hand-over that was cut.
-fn cut_line(underway: &Underway) -> String {
-    let incoming = &underway.incoming;
-    let back = match underway.formers.as_slice() {
-        [] => String::new(),
-        formers => format!(
-            ", and `{}` started again unless it still runs",
-            formers.join("`, `")
-        ),
-    };
-    if underway.failed {
-        return format!(
-            "an earlier run was killed as it took `{incoming}` back: that is completed by the next command{back}"
-        );
-    }
-    format!(
-        "an earlier run was killed as it handed over to `{incoming}`: the next command completes that if it proves \
-         itself; else it is taken back{back}"
-    )
 }
 
 /// What the remote has said.
