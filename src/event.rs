@@ -225,6 +225,8 @@ pub struct Running {
 /// The last word on a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
+    /// `deploy`, `rollback` or `start`, as in the history.
+    pub what: &'static str,
     pub state: State,
     pub outcome: Outcome,
     pub exit_code: u8,

@@ -213,6 +213,7 @@ impl<'a> Run<'a> {
 
     fn summary(&self, state: State, outcome: Outcome) -> Summary {
         Summary {
+            what: self.what,
             state,
             outcome,
             exit_code: 0,

@@ -94,6 +94,29 @@ fn back_to_what_cannot_run() {
     host.holds(&[&first], &[&second]);
 }
 
+/// The last word tells what was done, and to which commit.
+#[test]
+fn the_words_for_people() {
+    let (host, _, [_, second, third]) = three();
+    let commit = |run: &Run| run.status().commit.as_ref().unwrap()[..9].to_owned();
+    let headline = |command: &str| {
+        let output = host.sdp(&[command, host.name()]).into_command().output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let mut lines = text.lines().map(str::to_owned);
+        let line = lines.find(|line| line.contains(" main "));
+        line.unwrap_or_else(|| panic!("no headline: {text}"))
+    };
+    let back = headline("rollback");
+    assert!(
+        back.starts_with(&format!("rolled back to main {} \"", commit(&second))),
+        "{back}"
+    );
+    host.sdp(&["stop", host.name()]).run().exited(0);
+    let started = headline("start");
+    assert_eq!(started, back.replace("rolled back to", "started"));
+    assert_ne!(commit(&second), commit(&third));
+}
+
 #[test]
 fn start_after_stop() {
     let (host, _, [first, second, third]) = three();
