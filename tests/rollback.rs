@@ -302,6 +302,9 @@ fn history() {
     rollback(&host).run().deployed(BACK);
     host.sdp(&["stop", host.name()]).run().exited(0);
     host.sdp(&["start", host.name()]).run().exited(0);
+    // What cannot be meant was not done.
+    let nowhere = rollback(&host).args(&["--to", "nope"]).run();
+    assert_eq!(nowhere.exited(2).problem().code, "no_release");
 
     let path = host.checkout().join(".sdp/history.jsonl");
     let lines = fs::read_to_string(path).unwrap();
@@ -335,6 +338,12 @@ fn history() {
     for (_, id, _, _) in expected {
         assert!(shown.contains(id), "no {id} in {shown}");
     }
+    let failed = shown.lines().find(|line| line.contains(two)).unwrap();
+    assert!(failed.contains(" crashed "), "{shown}");
+    let events = host.sdp(&["status", host.name(), "--history", "--json"]);
+    let events = events.run().exited(0).events;
+    let codes: Vec<Option<&str>> = events.iter().map(|event| event.code.as_deref()).collect();
+    assert_eq!(codes[..3], [None, Some("crashed"), None]);
 }
 
 /// What git does not track comes along where it is asked for; git's own never does.

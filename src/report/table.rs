@@ -11,7 +11,7 @@ use crate::event::{Past, Service, Setting};
 const SERVICES: &str = "REPOSITORY\tSTATE\tUP\tBRANCH\tCOMMIT\tCONTAINER\tPORTS";
 const RELEASES: &str = "RELEASE\tBRANCH\tCOMMIT";
 const SETTINGS: &str = "KEY\tVALUE\tFROM";
-const HISTORY: &str = "AT\tWHAT\tOUTCOME\tTIME\tBRANCH\tCOMMIT\tDEPLOYMENT\tBY";
+const HISTORY: &str = "AT\tWHAT\tOUTCOME\tERROR\tTIME\tBRANCH\tCOMMIT\tDEPLOYMENT\tBY";
 
 /// The rows of the tables, collected until all of them are there.
 #[derive(Debug, Default)]
@@ -64,6 +64,7 @@ impl Table {
             &past.at,
             &past.what,
             &past.outcome,
+            past.code.as_deref().unwrap_or("-"),
             &duration(Duration::from_millis(past.elapsed_ms)),
             past.branch.as_deref().unwrap_or("-"),
             commit.get(..9).unwrap_or(commit),
