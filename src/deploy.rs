@@ -149,7 +149,7 @@ async fn pipeline(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result<End
     {
         let facts = facts.and_outcome(handed, run.downtime);
         // The hook may take its time, and be cut: the deployment stands already.
-        run.remember(Outcome::Deployed, 0);
+        run.remember(Outcome::Deployed, 0, None);
         after_deploy(run, plan, command, &facts).await;
     }
     // A container that could not be removed still needs it.

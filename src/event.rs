@@ -225,6 +225,8 @@ pub struct Running {
 /// The last word on a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
+    /// `deploy`, `rollback` or `start`, as in the history.
+    pub what: &'static str,
     pub state: State,
     pub outcome: Outcome,
     pub exit_code: u8,
@@ -309,6 +311,9 @@ pub struct Past {
     pub commit: Option<String>,
     pub outcome: String,
     pub exit_code: u8,
+    /// What it failed with, as in `error.code`; older lines do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     pub elapsed_ms: u64,
 }
 

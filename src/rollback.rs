@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::engine::{Container, Engine, Identity};
 use crate::event::{Commit, Emitter, Stage};
 use crate::failure::{Code, Failure, Result};
+use crate::git::Git;
 use crate::handover::{Canary, Handover, Incoming};
 use crate::interrupt::Interrupt;
 use crate::panics;
@@ -61,11 +62,11 @@ async fn hand_over(
     let containers = run.interrupt.or(recovered).await?;
     let serving = run::serving(&containers);
     if let (Goal::Last, [running, ..]) = (goal, serving.as_slice()) {
-        run.about(running.identity.as_ref());
+        run.about(repository, running.identity.as_ref());
         return Ok(Ending::Unchanged(Box::new(running.clone())));
     }
     let (container, identity) = choose(engine, goal, repository, &containers, &serving).await?;
-    run.about(Some(&identity));
+    run.about(repository, Some(&identity));
     if let Some(running) = serving.iter().find(|running| running.id == container.id) {
         return Ok(Ending::Unchanged(Box::new(running.clone())));
     }
@@ -183,16 +184,16 @@ fn others(containers: &[Container]) -> String {
 
 impl Run<'_> {
     /// Says which deployment is gone back to: its id is that of the events and of the history.
-    fn about(&mut self, identity: Option<&Identity>) {
+    fn about(&mut self, repository: &Repository, identity: Option<&Identity>) {
         if let Some(identity) = identity {
             self.id.clone_from(&identity.deployment);
             self.emitter.about(&self.id);
             self.branch.clone_from(&identity.branch);
             let id = identity.commit.clone();
-            self.commit = Some(Commit {
-                id,
-                subject: String::new(),
-            });
+            // The checkout may be gone, or have been cloned anew without it.
+            let git = Git::open(&repository.path).ok();
+            let subject = git.and_then(|git| git.subject(&id)).unwrap_or_default();
+            self.commit = Some(Commit { id, subject });
         }
     }
 }

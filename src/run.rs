@@ -187,7 +187,11 @@ impl<'a> Run<'a> {
                 (serving.into_summary(self.defeat(&failure)), None)
             }
         };
-        self.remember(summary.outcome, summary.exit_code);
+        let code = summary.problem.as_ref().map(|problem| problem.code);
+        // What cannot be meant, and is found out before the first stage, was not tried.
+        if summary.exit_code != 2 || !self.times.is_empty() {
+            self.remember(summary.outcome, summary.exit_code, code);
+        }
         self.emitter.about(&self.id);
         let exit_code = summary.exit_code;
         self.emitter.emit(Event::Status(Box::new(summary)));
@@ -213,6 +217,7 @@ impl<'a> Run<'a> {
 
     fn summary(&self, state: State, outcome: Outcome) -> Summary {
         Summary {
+            what: self.what,
             state,
             outcome,
             exit_code: 0,
@@ -230,7 +235,8 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the run's one line of history. One that never held the lock changed nothing and leaves none.
-    pub fn remember(&mut self, outcome: Outcome, exit_code: u8) {
+    /// `code` is what it failed with.
+    pub fn remember(&mut self, outcome: Outcome, exit_code: u8, code: Option<&str>) {
         let Some(store) = self.store.as_ref().filter(|_| !self.remembered) else {
             return;
         };
@@ -244,6 +250,7 @@ impl<'a> Run<'a> {
             commit: self.commit.as_ref().map(|commit| commit.id.clone()),
             outcome: outcome.name().to_owned(),
             exit_code,
+            code: code.map(str::to_owned),
             elapsed_ms: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
         if let Err(failure) = remembered {

@@ -75,6 +75,7 @@ pub async fn stop(
             commit: Some(identity.commit.clone()),
             outcome: "stopped".to_owned(),
             exit_code: 0,
+            code: None,
             elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })?;
     }

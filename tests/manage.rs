@@ -94,6 +94,35 @@ fn status_for_scripts() {
     assert_eq!(service.releases, [kept]);
 }
 
+/// Two checkouts of one name are two services, which their paths tell apart.
+#[test]
+fn status_of_two_of_one_name() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.deploy(&origin).run().deployed(FIRST);
+    let twin = host.path("twin").join(host.name());
+    let path = twin.to_str().unwrap();
+    let own = host.checkout();
+    let own = own.to_str().unwrap();
+    let deploy = [
+        "deploy",
+        host.name(),
+        "--url",
+        &origin.url(),
+        "--path",
+        path,
+    ];
+    host.sdp(&deploy).run().exited(0);
+    let all = host.sdp(&["status"]).run().exited(0).stdout;
+    let mine = all.lines().filter(|line| line.starts_with(host.name()));
+    let rows: Vec<&str> = mine.collect();
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    assert!(rows[0].ends_with(own), "{rows:#?}");
+    assert!(rows[1].ends_with(path), "{rows:#?}");
+    let one = host.sdp(&["status", own]).run().exited(0).stdout;
+    assert!(!one.contains(own), "{one}");
+}
+
 /// What was to serve when its deployment was killed is not proven: nothing to go back to.
 #[test]
 fn status_of_a_hand_over_that_was_cut() {

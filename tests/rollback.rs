@@ -94,6 +94,29 @@ fn back_to_what_cannot_run() {
     host.holds(&[&first], &[&second]);
 }
 
+/// The last word tells what was done, and to which commit.
+#[test]
+fn the_words_for_people() {
+    let (host, _, [_, second, third]) = three();
+    let commit = |run: &Run| run.status().commit.as_ref().unwrap()[..9].to_owned();
+    let headline = |command: &str| {
+        let output = host.sdp(&[command, host.name()]).into_command().output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let mut lines = text.lines().map(str::to_owned);
+        let line = lines.find(|line| line.contains(" main "));
+        line.unwrap_or_else(|| panic!("no headline: {text}"))
+    };
+    let back = headline("rollback");
+    assert!(
+        back.starts_with(&format!("rolled back to main {} \"", commit(&second))),
+        "{back}"
+    );
+    host.sdp(&["stop", host.name()]).run().exited(0);
+    let started = headline("start");
+    assert_eq!(started, back.replace("rolled back to", "started"));
+    assert_ne!(commit(&second), commit(&third));
+}
+
 #[test]
 fn start_after_stop() {
     let (host, _, [first, second, third]) = three();
@@ -279,6 +302,9 @@ fn history() {
     rollback(&host).run().deployed(BACK);
     host.sdp(&["stop", host.name()]).run().exited(0);
     host.sdp(&["start", host.name()]).run().exited(0);
+    // What cannot be meant was not done.
+    let nowhere = rollback(&host).args(&["--to", "nope"]).run();
+    assert_eq!(nowhere.exited(2).problem().code, "no_release");
 
     let path = host.checkout().join(".sdp/history.jsonl");
     let lines = fs::read_to_string(path).unwrap();
@@ -312,6 +338,12 @@ fn history() {
     for (_, id, _, _) in expected {
         assert!(shown.contains(id), "no {id} in {shown}");
     }
+    let failed = shown.lines().find(|line| line.contains(two)).unwrap();
+    assert!(failed.contains(" crashed "), "{shown}");
+    let events = host.sdp(&["status", host.name(), "--history", "--json"]);
+    let events = events.run().exited(0).events;
+    let codes: Vec<Option<&str>> = events.iter().map(|event| event.code.as_deref()).collect();
+    assert_eq!(codes[..3], [None, Some("crashed"), None]);
 }
 
 /// What git does not track comes along where it is asked for; git's own never does.

@@ -308,6 +308,15 @@ impl Git {
         read().map_err(|error| trouble::git("read the commit at HEAD", &error))
     }
 
+    /// The first line of the message of a commit that is here.
+    pub fn subject(&self, id: &str) -> Option<String> {
+        let repo = self.local();
+        let id = gix::ObjectId::from_hex(id.as_bytes()).ok()?;
+        let commit = repo.find_commit(id).ok()?;
+        let message = commit.message().ok()?;
+        Some(message.summary().to_str_lossy().into_owned())
+    }
+
     /// When the commit that is checked out was made, if there is one.
     pub fn head_time(&self) -> Option<SystemTime> {
         let time = self.local().head_commit().ok()?.time().ok()?;

@@ -186,6 +186,7 @@ pub fn success() -> Vec<Event> {
         note(Stage::Build, "./cmd/shop, 6.9 MiB"),
         finished(Stage::Build, 1234),
         Event::Status(Box::new(Summary {
+            what: "deploy",
             state: State::Running,
             outcome: Outcome::Deployed,
             exit_code: 0,
@@ -255,6 +256,7 @@ pub fn cancelled() -> Vec<Event> {
 
 pub fn ended(state: State, outcome: Outcome) -> Summary {
     Summary {
+        what: "deploy",
         state,
         outcome,
         exit_code: 6,

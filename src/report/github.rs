@@ -10,7 +10,7 @@ use std::io::Write as _;
 use html_escape::encode_text;
 
 use super::style::{clean, duration};
-use super::words::Course;
+use super::words::{self, Course};
 use crate::event::{Event, Outcome, Place, Summary};
 
 /// Begins a group of lines that is folded up.
@@ -92,14 +92,14 @@ impl StepSummary {
 fn page(summary: &Summary, course: &Course) -> String {
     let mut page = String::new();
     let escaped = |text: &str| encode_text(&clean(text)).into_owned();
-    let word = match summary.outcome {
-        Outcome::Deployed => "✅ deployed",
-        Outcome::Unchanged => "✅ unchanged",
-        Outcome::Planned => "planned",
-        Outcome::Cancelled => "⚠️ cancelled",
-        Outcome::Locked | Outcome::FailedOldServing | Outcome::FailedDown => "❌ failed",
+    let (mark, word) = match summary.outcome {
+        Outcome::Deployed => ("✅ ", words::handed(summary)),
+        Outcome::Unchanged => ("✅ ", "unchanged"),
+        Outcome::Planned => ("", "planned"),
+        Outcome::Cancelled => ("⚠️ ", "cancelled"),
+        Outcome::Locked | Outcome::FailedOldServing | Outcome::FailedDown => ("❌ ", "failed"),
     };
-    write!(page, "<h3>{word}").ok();
+    write!(page, "<h3>{mark}{word}").ok();
     if let Some(branch) = &summary.branch {
         write!(page, " {}", escaped(branch)).ok();
     }

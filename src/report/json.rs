@@ -197,6 +197,7 @@ fn answer(event: &Event) -> LineV1<'_> {
                 who: &past.who,
                 outcome: &past.outcome,
                 exit_code: past.exit_code,
+                code: past.code.as_deref(),
                 branch: past.branch.as_deref(),
                 commit: past.commit.as_deref(),
             })),

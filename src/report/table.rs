@@ -1,5 +1,6 @@
 //! `sdp status` and its history as tables.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use crate::event::{Past, Service, Setting};
 const SERVICES: &str = "REPOSITORY\tSTATE\tUP\tBRANCH\tCOMMIT\tCONTAINER\tPORTS";
 const RELEASES: &str = "RELEASE\tBRANCH\tCOMMIT";
 const SETTINGS: &str = "KEY\tVALUE\tFROM";
-const HISTORY: &str = "AT\tWHAT\tOUTCOME\tTIME\tBRANCH\tCOMMIT\tDEPLOYMENT\tBY";
+const HISTORY: &str = "AT\tWHAT\tOUTCOME\tERROR\tTIME\tBRANCH\tCOMMIT\tDEPLOYMENT\tBY";
 
 /// The rows of the tables, collected until all of them are there.
 #[derive(Debug, Default)]
 pub struct Table {
     services: Vec<String>,
+    /// The name and the checkout of each service.
+    places: Vec<(String, String)>,
     releases: Vec<String>,
     history: Vec<String>,
     settings: Vec<String>,
@@ -48,6 +51,8 @@ impl Table {
             &service.container.name,
             &ports,
         ]));
+        self.places
+            .push((service.repository.clone(), service.path.clone()));
         for kept in &service.releases {
             self.releases.push(row(&[
                 &kept.deployment,
@@ -64,6 +69,7 @@ impl Table {
             &past.at,
             &past.what,
             &past.outcome,
+            past.code.as_deref().unwrap_or("-"),
             &duration(Duration::from_millis(past.elapsed_ms)),
             past.branch.as_deref().unwrap_or("-"),
             commit.get(..9).unwrap_or(commit),
@@ -85,30 +91,40 @@ impl Table {
 
     /// The tables with a line of headings each; empty without a row.
     pub fn text(&self) -> String {
+        let names: BTreeSet<&str> = self.places.iter().map(|(name, _)| name.as_str()).collect();
+        // Only the checkout tells two services of one name apart.
+        let services = if names.len() < self.places.len() {
+            let rows = self.services.iter().zip(&self.places);
+            let rows = rows.map(|(row, (_, path))| format!("{row}\t{}", cell(path)));
+            table(&format!("{SERVICES}\tPATH"), &rows.collect::<Vec<_>>())
+        } else {
+            table(SERVICES, &self.services)
+        };
         let tables = [
-            (SERVICES, &self.services),
-            (RELEASES, &self.releases),
-            (HISTORY, &self.history),
-            (SETTINGS, &self.settings),
+            services,
+            table(RELEASES, &self.releases),
+            table(HISTORY, &self.history),
+            table(SETTINGS, &self.settings),
         ];
-        let tables: Vec<String> = tables
-            .into_iter()
-            .filter(|(_, rows)| !rows.is_empty())
-            .map(|(head, rows)| table(head, rows))
-            .collect();
-        tables.join("\n")
+        let tables = tables.into_iter().filter(|table| !table.is_empty());
+        tables.collect::<Vec<_>>().join("\n")
     }
 }
 
 fn row(cells: &[&str]) -> String {
-    let cells: Vec<String> = cells
-        .iter()
-        .map(|cell| clean(cell).replace('\t', " "))
-        .collect();
+    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     cells.join("\t")
 }
 
+fn cell(text: &str) -> String {
+    clean(text).replace('\t', " ")
+}
+
+/// Empty without a row.
 fn table(head: &str, rows: &[String]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
     let mut writer = TabWriter::new(Vec::new()).padding(2);
     writeln!(writer, "{head}\n{}", rows.join("\n")).unwrap_or_default();
     let table = writer.into_inner().unwrap_or_default();

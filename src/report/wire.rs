@@ -156,6 +156,9 @@ pub struct PastKeys<'a> {
     pub who: &'a str,
     pub outcome: &'a str,
     pub exit_code: u8,
+    /// What it failed with, as in `error.code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

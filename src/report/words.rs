@@ -168,7 +168,7 @@ pub fn success(summary: &Summary, look: Look, width: Option<usize>, verbose: boo
     }
     let word = match summary.outcome {
         Outcome::Unchanged => "unchanged",
-        _ => "deployed",
+        _ => handed(summary),
     };
     let mut headline = look.paint.paint(Tone::Good, word).to_string();
     if let Some(branch) = &summary.branch {
@@ -206,6 +206,15 @@ pub fn success(summary: &Summary, look: Look, width: Option<usize>, verbose: boo
         row("of it", &shares(summary));
     }
     text
+}
+
+/// What a command that hands over to a container has done.
+pub fn handed(summary: &Summary) -> &'static str {
+    match summary.what {
+        "rollback" => "rolled back to",
+        "start" => "started",
+        _ => "deployed",
+    }
 }
 
 /// Whose time it was: `sdp 35ms, remote 6ms, go 120ms, engine 350ms`.
