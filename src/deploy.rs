@@ -258,9 +258,7 @@ pub async fn check_host(
         Ok((found, warnings))
     };
     let (found, warnings) = run.interrupt.or(checks).await?;
-    for warning in warnings {
-        run.emitter.warn(warning.line, Some(warning.hint));
-    }
+    warn_of(warnings, |line, hint| run.emitter.warn(line, hint));
     Ok(found)
 }
 
@@ -274,8 +272,9 @@ pub async fn unreadable_secrets(plan: &Plan, engine: &Engine) -> Result<Vec<Warn
     Ok(if is_ours { unreadable } else { Vec::new() })
 }
 
-fn warn_of(warning: Option<Warning>, warn: impl FnOnce(String, Option<String>)) {
-    if let Some(Warning { line, hint }) = warning {
+/// Has `warn`, of an emitter's, tell warnings, or one that there may be.
+pub fn warn_of(warnings: impl IntoIterator<Item = Warning>, warn: impl Fn(String, Option<String>)) {
+    for Warning { line, hint } in warnings {
         warn(line, Some(hint));
     }
 }

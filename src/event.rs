@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use emitter::{Emitter, Record, StageEmitter};
+pub use emitter::{Emitter, Record, StageEmitter, unix_millis};
 pub use log::{LogLine, LogLines};
 
 /// A stage of a deployment, in the order in which they run, or of `sdp stop`.

@@ -5,7 +5,7 @@ use crate::event::{Event, Stage};
 use crate::failure::Result;
 use crate::git::{Git, Revision};
 use crate::handover;
-use crate::plan::{Limits, Mount, Plan, Publish, Pull, Warning};
+use crate::plan::{Limits, Mount, Plan, Publish, Pull};
 use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
@@ -24,9 +24,8 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     let containers = upkeep::containers(engine, &plan.repository).await?;
     let formers = run::serving(&containers);
     let running = engine.running_containers().await?;
-    if let Some(Warning { line, hint }) = upkeep::left_behind(&running, &plan.repository) {
-        emitter.warn(line, Some(hint));
-    }
+    let warn = |line: String, hint| emitter.warn(line, hint);
+    deploy::warn_of(upkeep::left_behind(&running, &plan.repository), warn);
     handover::check_ports(&running, &formers, &plan.container.publish)?;
 
     let path = &plan.repository.path;
@@ -72,9 +71,7 @@ pub async fn rehearse(run: &mut Run<'_>, plan: &Plan, engine: &Engine) -> Result
     let careless = image
         .as_ref()
         .and_then(|image| start::writable_volumes(plan, image));
-    if let Some(warning) = careless {
-        emitter.warn(warning.line, Some(warning.hint));
-    }
+    deploy::warn_of(careless, warn);
     let wanted = &plan.container.image;
     let reference = image
         .as_ref()

@@ -182,7 +182,8 @@ impl StageEmitter {
     }
 }
 
-fn unix_millis() -> u64 {
+/// The time, in Unix milliseconds.
+pub fn unix_millis() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))

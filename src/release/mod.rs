@@ -8,10 +8,11 @@ mod writer;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::unix_millis;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Tracked;
 use crate::plan::Repository;
@@ -91,21 +92,16 @@ impl Stop {
     /// One that begins now.
     pub fn begin(patience: Duration) -> Stop {
         Stop {
-            told_at: now(),
+            told_at: unix_millis(),
             patience: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
     /// How long it may take from now on.
     pub fn left(self) -> Duration {
-        let passed = now().saturating_sub(self.told_at);
+        let passed = unix_millis().saturating_sub(self.told_at);
         Duration::from_millis(self.patience.saturating_sub(passed))
     }
-}
-
-fn now() -> u64 {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The hand-over that a killed command left in a checkout, and the deployment whose build was cut.
