@@ -7,7 +7,7 @@ use bollard::models::{HostConfig, RestartPolicyNameEnum};
 
 use crate::support::images::Images;
 use crate::support::program::{self, server, server_source};
-use crate::support::{FIRST, Host, Kind, NEXT, Proxy, Run, free_port};
+use crate::support::{FIRST, Host, NEXT, Proxy, Run, free_port};
 
 /// A server that says who it is, and what it may write.
 fn curious() -> program::Files {
@@ -209,16 +209,8 @@ fn volumes_of_an_image() {
         let deploy = host.deploy(&origin).args(&["--image", &image]);
         deploy.args(flags).run().exited(0)
     };
-    let told = |run: &Run| {
-        let warnings = run
-            .events
-            .iter()
-            .filter(|event| event.kind == Kind::Warning);
-        let warnings = warnings.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
-        warnings.collect::<Vec<_>>()
-    };
     let names = |run: &Run, paths: &str, first: &str| {
-        let told = told(run);
+        let told = run.warnings();
         let [(line, hint)] = told.as_slice() else {
             panic!("not one warning: {}", run.story());
         };
@@ -258,7 +250,7 @@ fn volumes_of_an_image() {
         "`/cache`, `/data`",
         "/cache",
     );
-    assert_eq!(told(&deploy(&[])), []);
+    assert_eq!(deploy(&[]).warnings(), []);
 }
 
 #[test]

@@ -439,13 +439,7 @@ fn secret_that_the_program_cannot_read_is_warned_of() {
     let secret = format!("TLS={}", file.display());
     let warned = |arguments: &[&str]| {
         let deploy = host.deploy(&origin).args(&["--secret", &secret]);
-        let run = deploy.args(arguments).run().exited(0);
-        let warnings = run
-            .events
-            .iter()
-            .filter(|event| event.kind == Kind::Warning);
-        let told = warnings.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
-        told.collect::<Vec<_>>()
+        deploy.args(arguments).run().exited(0).warnings()
     };
     let line = format!(
         "user 65534 of the container cannot read `{}`",

@@ -1,7 +1,7 @@
 //! Which service a word on the command line is: names, checkouts, and sdp.toml's word on them.
 
 use crate::support::program::server;
-use crate::support::{FIRST, Host, Kind, NEXT, Run, free_port};
+use crate::support::{FIRST, Host, NEXT, Run, free_port};
 
 fn value(run: &Run, key: &str) -> Option<String> {
     let of_key = |setting: &&crate::support::Event| setting.key.as_deref() == Some(key);
@@ -174,17 +174,9 @@ fn a_container_of_a_former_path_is_told() {
         let sdp = host.sdp(&["deploy", name, "--json", "--config", &file]);
         sdp.args(more).run()
     };
-    let told = |run: &Run| {
-        let warnings = run
-            .events
-            .iter()
-            .filter(|event| event.kind == Kind::Warning);
-        let told = warnings.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
-        told.collect::<Vec<_>>()
-    };
     let first = deploy("srv/old", port, &[]).deployed(FIRST);
-    assert_eq!(told(&first), []);
-    assert_eq!(told(&deploy("srv/old", port, &[]).deployed(NEXT)), []);
+    assert_eq!(first.warnings(), []);
+    assert_eq!(deploy("srv/old", port, &[]).deployed(NEXT).warnings(), []);
 
     // It may be the reason for what fails.
     let old = host.path("srv/old").display().to_string();
@@ -194,19 +186,19 @@ fn a_container_of_a_former_path_is_told() {
         (free_port(), &[], 0),
     ] {
         let run = deploy("srv/new", port, flags).exited(code);
-        let told = told(&run);
+        let told = run.warnings();
         assert_eq!(told.len(), 1, "{}", run.story());
         assert!(told[0].0.contains(&old), "{told:?}");
         assert!(told[0].0.contains(&format!("`sdp-{name}-")), "{told:?}");
         assert!(told[0].1.contains(&format!("`sdp stop {old}`")), "{told:?}");
     }
     host.sdp(&["stop", &old]).run().exited(0);
-    assert_eq!(told(&deploy("srv/new", free_port(), &[]).exited(0)), []);
+    assert_eq!(deploy("srv/new", free_port(), &[]).exited(0).warnings(), []);
 
     // One that was moved is not there to be stopped by its path.
     std::fs::rename(host.path("srv/new"), host.path("srv/moved")).unwrap();
     let run = deploy("srv/moved", free_port(), &["--dry-run"]).exited(0);
-    let hint = &told(&run)[0].1;
+    let hint = &run.warnings()[0].1;
     assert!(
         hint.contains(&format!("`docker stop sdp-{name}-")),
         "{hint}"

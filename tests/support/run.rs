@@ -315,6 +315,14 @@ pub struct Run {
 }
 
 impl Run {
+    /// Its warnings, each with its hint.
+    pub fn warnings(&self) -> Vec<(String, String)> {
+        let warnings = self.events.iter();
+        let warnings = warnings.filter(|event| event.kind == Kind::Warning);
+        let told = warnings.map(|event| (event.line.clone(), event.hint.clone().unwrap()));
+        told.collect()
+    }
+
     /// The run deployed, through these stages and no other.
     pub fn deployed(self, stages: &[&str]) -> Run {
         assert_eq!(self.code, 0, "{}", self.story());
