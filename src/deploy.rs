@@ -496,7 +496,7 @@ pub fn url_to_clone(plan: &Plan) -> Result<Option<&str>> {
 pub fn check_id(plan: &Plan, containers: &[Container]) -> Result<()> {
     let name = start::container_name(plan);
     if containers.iter().any(|container| container.name == name)
-        || release::exists(&plan.repository.path, &plan.id)
+        || release::path(&plan.repository.path, &plan.id).exists()
     {
         let message = format!("there is a deployment `{}` already", plan.id);
         return Err(

@@ -418,10 +418,10 @@ pub async fn retire(
     if !pretend && has_volumes(&found) {
         clear_volumes(engine, repository).await?;
     }
-    // Of another path, if the checkout was moved: whatever runs has its release still mounted.
-    let running = found.iter().chain(&others);
-    let running = running.filter(|container| container.running);
-    kept.extend(running.filter_map(deployment));
+    // Whatever runs has its release still mounted.
+    let mounting = others.iter().filter(|other| may_mount(other, store));
+    let mounting = found.iter().chain(mounting);
+    kept.extend(mounting.filter(|it| it.running).filter_map(deployment));
     for id in store.list()? {
         if !kept.contains(&id) && store.other_engine(&id, &mark).is_none() {
             cleared.freed += if pretend {
@@ -433,4 +433,13 @@ pub async fn retire(
         }
     }
     Ok(cleared)
+}
+
+/// Whether a container of another path may have one of the store's releases, because the checkout was moved
+/// or has two paths. Another checkout can have a release of the same id.
+fn may_mount(container: &Container, store: &Store) -> bool {
+    container.identity.as_ref().is_some_and(|identity| {
+        let id = &identity.deployment;
+        release::is_same(&store.release(id), &release::path(&identity.path, id)) != Some(false)
+    })
 }

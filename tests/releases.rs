@@ -149,6 +149,23 @@ fn pruned() {
     host.holds(&[&third], &[&second]);
 }
 
+/// A pipeline's number may be the id of a release of each of its services.
+#[test]
+fn pruned_beside_a_release_of_the_same_id() {
+    let (host, other) = (Host::new(), Host::new());
+    let id = format!("{}-7", host.name());
+    let origin = host.origin(&server("one"));
+    let deploy = || host.deploy(&origin).args(&["--keep", "1"]);
+    deploy().args(&["--id", &id]).run().deployed(FIRST);
+    let beside = other.deploy(&other.origin(&server("two")));
+    let beside = beside.args(&["--id", &id]).run().deployed(FIRST);
+
+    let second = deploy().run().deployed(NEXT);
+
+    host.holds(&[&second], &[]);
+    other.holds(&[&beside], &[]);
+}
+
 /// `--lock-wait` has patience where a deployment without it is told to come again.
 #[test]
 fn waits_for_the_lock() {

@@ -35,6 +35,9 @@ const ENGINES: &str = "engines";
 /// Holds the id of the deployment whose build is under way.
 const BUILDING: &str = "building";
 
+/// In the directory of the build: the program on its way into the checkout.
+const PLACING: &str = ".placing";
+
 /// Of how many deployments the files are kept that have changed during their builds.
 const CHANGED_KEPT: usize = 5;
 
@@ -110,9 +113,15 @@ pub fn cut(checkout: &Path) -> (Option<Underway>, Option<String>) {
     (underway(&directory), cut_build(&directory))
 }
 
-/// Whether a checkout has a release of this id.
-pub fn exists(checkout: &Path, id: &str) -> bool {
-    checkout.join(DIRECTORY).join(RELEASES).join(id).exists()
+/// Where the release of this id is in a checkout, if there is one.
+pub fn path(checkout: &Path, id: &str) -> PathBuf {
+    checkout.join(DIRECTORY).join(RELEASES).join(id)
+}
+
+/// Whether two paths lead to one directory or file; `None` if one of them leads nowhere.
+pub fn is_same(one: &Path, other: &Path) -> Option<bool> {
+    let identity = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
+    Some(identity(one).ok()? == identity(other).ok()?)
 }
 
 fn underway(directory: &Path) -> Option<Underway> {
@@ -251,7 +260,12 @@ impl Store {
     /// # Errors
     /// `permission_denied` and the like.
     pub fn sweep(&self) -> Result<usize> {
-        fs::remove_dir_all(self.directory.join("build").join("tmp")).ok();
+        let build = self.directory.join("build");
+        fs::remove_dir_all(build.join("tmp")).ok();
+        let files = [UNDERWAY, BUILDING].map(|file| temporary(&self.directory.join(file)));
+        for file in files.iter().chain([&build.join(PLACING)]) {
+            fs::remove_file(file).ok();
+        }
         let marks = fs::read_dir(self.directory.join(ENGINES));
         for mark in marks.into_iter().flatten().flatten() {
             if !self.releases().join(mark.file_name()).exists() {
@@ -379,11 +393,8 @@ pub fn program(repository: &str) -> String {
 
 /// Whether two releases hold the very same program: one file with two names.
 pub fn same_program(one: &Path, other: &Path, repository: &Repository) -> bool {
-    let identity = |release: &Path| {
-        let found = fs::symlink_metadata(release.join(program(&repository.name))).ok()?;
-        Some((found.dev(), found.ino()))
-    };
-    one != other && identity(one).is_some_and(|one| identity(other) == Some(one))
+    let name = program(&repository.name);
+    one != other && is_same(&one.join(&name), &other.join(&name)) == Some(true)
 }
 
 /// Puts the program into the live checkout, for `--mount checkout`.
@@ -392,17 +403,22 @@ pub fn same_program(one: &Path, other: &Path, repository: &Repository) -> bool {
 /// `disk_full`, `permission_denied`.
 pub fn place_in_checkout(checkout: &Path, binary: &Path, repository: &str) -> Result<()> {
     let target = checkout.join(program(repository));
-    let temporary = checkout.join(DIRECTORY).join("build").join(".placing");
+    let temporary = checkout.join(DIRECTORY).join("build").join(PLACING);
     fs::copy(binary, &temporary)
         .and_then(|_| fs::rename(&temporary, &target))
         .map_err(|error| io(format_args!("write `{}`", target.display()), error))
 }
 
 fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
+    let temporary = temporary(path);
     fs::write(&temporary, content)
         .and_then(|()| fs::rename(&temporary, path))
         .map_err(|error| io(format_args!("write `{}`", path.display()), error))
+}
+
+/// Where a file is written before it gets its name.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
 }
 
 /// The bytes on disk that go with this file or directory.
