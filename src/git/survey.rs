@@ -57,8 +57,14 @@ pub fn survey(
     if let Some(head) = head {
         staged(repo, index, head, goals, &mut survey.changed)?;
     } else {
-        let paths = index.entries().iter().map(|entry| entry.path(index));
-        survey.changed.extend(paths.map(ToOwned::to_owned));
+        let explained = |entry: &Entry, goal: &State| {
+            let there = goal.entry_by_path(entry.path(index));
+            there.is_some_and(|there| is_same(entry, there))
+        };
+        let entries = index.entries().iter();
+        let changed = entries.filter(|entry| !goals.iter().any(|goal| explained(entry, goal)));
+        let changed = changed.map(|entry| entry.path(index).to_owned());
+        survey.changed.extend(changed);
     }
     Ok(survey)
 }

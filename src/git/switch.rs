@@ -217,17 +217,20 @@ impl Switch<'_> {
     /// The index as it is, and the files that are not as it says. Local changes are refused.
     fn present(&self, former: Option<&Journal>) -> Result<(Index, HashSet<BString>)> {
         let repo = self.repo;
-        if !repo.index_path().exists() {
-            // A fresh clone: no file is tracked, none can have changed.
-            return Ok((empty_index(repo), HashSet::new()));
-        }
-        let mut index = open_index(repo)?;
         // Goals whose objects are gone explain nothing, and need no explanation.
         let goals: Vec<State> = former.map_or_else(Vec::new, |journal| {
             let index_at =
                 |id: &ObjectId| index_at(repo, *id).ok().map(|index| index.into_parts().0);
             journal.goals.iter().filter_map(index_at).collect()
         });
+        let mut index = if repo.index_path().exists() {
+            open_index(repo)?
+        } else if self.head.is_none() && !goals.is_empty() {
+            empty_index(repo)
+        } else {
+            // A fresh clone: no file is tracked, none can have changed.
+            return Ok((empty_index(repo), HashSet::new()));
+        };
         let found = survey(repo, &mut index, self.head, &goals)
             .map_err(|error| trouble::git("compare the work tree with the git index", &error))?;
         if !found.changed.is_empty() && !self.force {
