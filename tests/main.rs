@@ -27,6 +27,7 @@ mod hostile;
 mod images;
 mod inputs;
 mod kill;
+mod kill_edits;
 mod killed;
 mod lfs;
 mod limits;

@@ -86,6 +86,7 @@ need jq jq
 need git-lfs git-lfs
 need ssh openssh-client
 need script util-linux bsdutils
+need strace strace
 need ip iproute2
 need podman podman containernetworking-plugins
 # What an engine behind ssh is reached with.

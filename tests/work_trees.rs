@@ -269,7 +269,13 @@ fn lock_that_somebody_or_nobody_holds() {
     let origin = host.origin(&server("one"));
     let first = host.deploy(&origin).run().deployed(FIRST);
     origin.commit(&server("two"), "Say two");
-    for lock in ["index.lock", "HEAD.lock", "refs/heads/main.lock"] {
+    let locks = [
+        "index.lock",
+        "HEAD.lock",
+        "refs/heads/main.lock",
+        "refs/remotes/origin/main.lock",
+    ];
+    for lock in locks {
         let path = host.checkout().join(".git").join(lock);
         let mut held = fs::File::create(&path).unwrap();
         held.write_all(b"x").unwrap();

@@ -10,7 +10,7 @@ use gix::refs::{FullName, Target};
 
 use super::journal::lock_of;
 use super::switch::{Changes, CleanTree, Switch};
-use super::{Git, Id, Meter, Revision, held, trouble, work_tree};
+use super::{Git, Id, Meter, Revision, held, leftovers, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
 
@@ -109,9 +109,11 @@ impl Git {
                 PreviousValue::Any,
                 format!("checkout: moving from {from} to {to}"),
             );
-            repo.edit_reference(edit)
-                .map_err(|error| trouble::git(format!("check out the {revision}"), &error))?;
-            Ok(())
+            leftovers::recorded(&repo, &["HEAD"], || {
+                repo.edit_reference(edit)
+                    .map_err(|error| trouble::git(format!("check out the {revision}"), &error))?;
+                Ok(())
+            })
         })?;
         Ok(Checkout {
             left,
@@ -170,15 +172,21 @@ impl Git {
                 let log = moving.clone().unwrap_or_default();
                 edits.push(RefEdit::update(head_name(), to, PreviousValue::Any, log));
             }
-            repo.edit_references(edits)
-                .map_err(|error| trouble::git(format!("check out `{branch}`"), &error))?;
-            if let (Some(moving), Some(head)) = (moving, head) {
-                log_head(&repo, head, target, &moving);
+            if edits.is_empty() {
+                return Ok(());
             }
-            if local.is_none() {
-                track(&repo, branch)?;
-            }
-            Ok(())
+            let branch_file = name.as_bstr().to_string();
+            leftovers::recorded(&repo, &["HEAD", &branch_file, "config"], || {
+                repo.edit_references(edits)
+                    .map_err(|error| trouble::git(format!("check out `{branch}`"), &error))?;
+                if let (Some(moving), Some(head)) = (moving, head) {
+                    log_head(&repo, head, target, &moving);
+                }
+                if local.is_none() {
+                    track(&repo, branch)?;
+                }
+                Ok(())
+            })
         })?;
         Ok(Checkout {
             left,
@@ -256,9 +264,11 @@ impl Git {
             };
             let expected = PreviousValue::MustExistAndMatch(Target::Object(local));
             let edit = RefEdit::update(head_name(), remote, expected, log).with_deref(true);
-            repo.edit_reference(edit)
-                .map_err(|error| trouble::git(format!("move `{branch}`"), &error))?;
-            Ok(())
+            leftovers::recorded(&repo, &["HEAD", &name.as_bstr().to_string()], || {
+                repo.edit_reference(edit)
+                    .map_err(|error| trouble::git(format!("move `{branch}`"), &error))?;
+                Ok(())
+            })
         })?;
         let (from, to) = (Id(local), upstream);
         Ok(if is_forward {
@@ -375,7 +385,11 @@ pub(super) fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -
     let branch = branch.and_then(|branch| branch.to_path().ok());
     let files = std::iter::once(repo.git_dir().join("HEAD"))
         .chain(branch.map(|branch| repo.common_dir().join(branch)));
-    match files.map(|file| lock_of(&file)).find(|lock| lock.exists()) {
+    let mut present = files
+        .map(|file| lock_of(&file))
+        .filter(|lock| lock.exists());
+    let own = leftovers::own_locks(repo);
+    match present.find(|lock| !own.contains(lock)) {
         Some(lock) => Err(held::locked(&lock, work_tree(repo))),
         None => Ok(()),
     }

@@ -179,8 +179,13 @@ pub(super) fn empty_repository(url: &str, directory: &Path) -> Result<gix::Repos
 /// Removes what a clone into `path` that had to be left behind on its thread has not finished.
 pub fn abandon_clone(path: &Path) {
     abandon_fetch();
-    fs::remove_dir_all(path.join(OWN_DIR).join(CLONE_DIR)).ok();
+    remove_stage(path);
     remove_if_empty(path);
+}
+
+/// Removes what a clone into `path` that was killed has left, if it came so far as to make a checkout of it.
+pub(super) fn remove_stage(path: &Path) {
+    fs::remove_dir_all(path.join(OWN_DIR).join(CLONE_DIR)).ok();
 }
 
 /// Removes the directories that only a clone has made: they are empty.

@@ -14,7 +14,7 @@ use gix::remote::fetch::Outcome;
 use gix::remote::fetch::refmap::Source;
 
 use super::remote::{Received, Transfer, absent, list};
-use super::{Git, Id, Meter, Revision, trouble};
+use super::{Git, Id, Meter, Revision, held, leftovers, trouble};
 use crate::failure::{Code, Failure, Result};
 
 /// What a fetch found.
@@ -31,7 +31,8 @@ impl Git {
     /// tag into `refs/tags/`. A commit that is here already is not asked for.
     ///
     /// `depth` limits what is new to a shallow repository. A tag that is another one here than at
-    /// the remote is refused, or with `force` taken from there.
+    /// the remote is refused, or with `force` taken from there. What a killed sdp has left in
+    /// git's way is removed first.
     pub fn fetch(
         &self,
         revision: &Revision,
@@ -40,6 +41,7 @@ impl Git {
         meter: &Meter,
         stop: &AtomicBool,
     ) -> Result<Fetched> {
+        self.remove_leftovers();
         if let Revision::Commit(id) = revision
             && let Some(upstream) = self.local_commit(id)?
         {
@@ -193,8 +195,10 @@ impl Fetch<'_> {
         }
         if here()? != Some(there) {
             let edit = RefEdit::update(name, there, PreviousValue::Any, "fetch");
-            repo.edit_reference(edit)
-                .map_err(|error| trouble::git(format!("write the tag `{tag}`"), &error))?;
+            leftovers::recorded(repo, &["refs/tags"], || {
+                repo.edit_reference(edit)
+                    .map_err(|error| trouble::git(format!("write the tag `{tag}`"), &error))
+            })?;
         }
         let commit = repo
             .find_object(there)
@@ -260,7 +264,19 @@ impl Fetch<'_> {
             depth,
             wanted: Some(self.revision),
         };
-        transfer.run(&self.remote, &self.git.credentials, self.meter, self.stop)
+        let repo = self.remote.repo();
+        let targets = specs.iter().filter_map(|spec| spec.rsplit(':').next());
+        let targets = targets.map(|target| target.trim_end_matches("/*"));
+        let written: Vec<&str> = targets.chain(["shallow"]).collect();
+        // Tags that lead to what comes are brought, too.
+        let edited = [&written[..], &["refs/tags"]].concat();
+        leftovers::recorded(repo, &edited, || {
+            transfer.run(&self.remote, &self.git.credentials, self.meter, self.stop)
+        })
+        .map_err(|failure| match leftovers::locks(repo, written).first() {
+            Some(lock) if failure.code == Code::GitFailed => held::locked(lock, self.git.path()),
+            _ => failure,
+        })
     }
 
     fn absent(&self) -> Failure {

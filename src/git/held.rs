@@ -42,6 +42,11 @@ pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
     }
 }
 
+/// Whether somebody is seen to hold a lock file of the checkout at `work_tree`.
+pub fn is_held(lock: &Path, work_tree: &Path) -> bool {
+    holder(lock, work_tree).is_some()
+}
+
 /// Who has the file open, else which git works in the checkout: most close a lock file before they
 /// rename it. Processes of other users tell only root.
 fn holder(lock: &Path, work_tree: &Path) -> Option<(i32, String)> {

@@ -91,7 +91,7 @@ impl Scratch {
     ) -> io::Result<Option<IndexLock>> {
         remove_dir(&self.tree())?;
         fs::create_dir_all(&self.dir)?;
-        let new = with_suffix(index, ".sdp");
+        let new = new_lock(index);
         let file = fs::File::create(&new)?;
         self.write(&journal(FileId::of(&new)))?;
         let is_ours = place::move_if_free(&new, path)?;
@@ -112,6 +112,14 @@ impl Scratch {
         match former {
             Some(former) => drop(self.write(former)),
             None => self.end(),
+        }
+    }
+
+    /// Clears what a process has left that was killed before its journal was written, or as it was removed.
+    pub fn tidy(&self, repo: &gix::Repository) {
+        if self.journal().is_none() {
+            fs::remove_file(new_lock(&repo.index_path())).ok();
+            self.end();
         }
     }
 
@@ -250,6 +258,11 @@ impl Drop for IndexLock {
 /// The lock file of `resource`, git's way.
 pub fn lock_of(resource: &Path) -> PathBuf {
     with_suffix(resource, ".lock")
+}
+
+/// Where the lock of the index is made before it becomes one.
+fn new_lock(index: &Path) -> PathBuf {
+    with_suffix(index, ".sdp")
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -10,6 +10,7 @@ mod clone;
 mod fetch;
 mod held;
 mod journal;
+mod leftovers;
 mod lfs;
 mod linked;
 mod place;

@@ -423,10 +423,8 @@ impl Host {
             let only = BTreeSet::from([self.name().to_owned()]);
             assert_eq!(listing(&self.path("srv")), only, "beside the checkout");
             self.git(&["fsck", "--strict"]);
-            for lock in ["index.lock", "HEAD.lock"] {
-                let lock = self.checkout().join(".git").join(lock);
-                assert!(!lock.exists(), "{}", lock.display());
-            }
+            let unfinished = unfinished(&self.checkout().join(".git"));
+            assert!(unfinished.is_empty(), "{unfinished:?}");
         }
     }
 
@@ -478,6 +476,23 @@ pub fn listing(folder: &Path) -> BTreeSet<String> {
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
+}
+
+/// Lock files, and those on their way into git's directory.
+fn unfinished(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(unfinished(&path));
+        } else if path
+            .extension()
+            .is_some_and(|end| end == "lock" || end == "sdp")
+        {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// A port of this machine that was free a moment ago.
