@@ -1,17 +1,19 @@
 //! `sdp deploy`: the pipeline, from a revision to a container that serves.
 
+mod replace;
+
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::engine::{Container, Engine, Image, Place, Platform, Spec};
+use crate::engine::{Container, Engine, Image, Place, Platform};
 use crate::event::{Emitter, Outcome, Stage};
 use crate::failure::{Code, Failure, Result};
 use crate::git::{self, Git, Revision};
 use crate::golang::Toolchain;
-use crate::handover::{self, Canary, Handover, Incoming};
+use crate::handover;
 use crate::interrupt::Interrupt;
 use crate::panics;
-use crate::plan::{Mount, Plan, Warning};
+use crate::plan::{Plan, Warning};
 use crate::provision::{self, Provision};
 use crate::redact;
 use crate::rehearse;
@@ -21,9 +23,9 @@ use crate::shell::quoted;
 use crate::stage::build::Binary;
 use crate::stage::hook::{self, Facts};
 use crate::stage::pull::Pulled;
-use crate::stage::start::Origin;
-use crate::stage::{Context, build, checkout, fetch, health, pull, start};
+use crate::stage::{Context, build, checkout, fetch, pull, start};
 use crate::upkeep;
+use replace::{Made, replace, settings};
 
 /// Runs a deployment from its first check to its last `status` event.
 pub async fn deploy(
@@ -297,153 +299,6 @@ async fn after_deploy(run: &mut Run<'_>, plan: &Plan, command: &str, facts: &Fac
     }
 }
 
-/// What git and go have made.
-#[derive(Clone, Copy)]
-struct Made<'a> {
-    pulled: &'a Pulled,
-    binary: &'a Binary,
-    toolchain: &'a Toolchain,
-    facts: &'a Facts,
-    platform: &'a Platform,
-}
-
-/// From the built program to the proven container.
-async fn replace(
-    run: &mut Run<'_>,
-    plan: &Plan,
-    engine: &Engine,
-    store: &Store,
-    made: Made<'_>,
-    mut image: Provision,
-    formers: Vec<Container>,
-) -> Result<Ending> {
-    let mut handover = None;
-    let interrupt = run.interrupt;
-    let mut prepared = None;
-    if let Some(command) = &plan.hooks.before_start {
-        let ran = run.stage(Stage::BeforeStart, async |cx| {
-            let mut spec = prepare(&cx, plan, engine, store, made, &mut image).await?;
-            let (program, facts) = (made.binary, made.facts);
-            hook::in_container(&cx, engine, plan, &mut spec, program, command, facts).await?;
-            Ok(spec)
-        });
-        prepared = Some(ran.await?);
-    }
-    let started = run
-        .stage(Stage::Start, async |cx| {
-            let spec = match prepared {
-                Some(spec) => spec,
-                None => prepare(&cx, plan, engine, store, made, &mut image).await?,
-            };
-            start::place(plan, made.binary)?;
-            let canary = canary(engine, plan, &spec, &formers).await?;
-            let incoming = Incoming::New(Box::new(spec));
-            let handover =
-                handover.insert(Handover::new(engine, store, interrupt, incoming, formers));
-            start::start(&cx, handover, canary).await
-        })
-        .await;
-    let handed = match (started, &mut handover) {
-        (Ok(started), Some(handover)) => {
-            run.stage(Stage::Health, async |cx| {
-                health::health(&cx, handover, started).await
-            })
-            .await
-        }
-        (Err(failure), _) => Err(failure),
-        (Ok(_), None) => Err(Failure::new(
-            Code::Internal,
-            "a container without a hand-over",
-        )),
-    };
-    if handed.is_ok() {
-        retire(run, plan, engine, store).await;
-    }
-    if let Some(handover) = handover {
-        run.downtime = Some(handover.close(run.emitter).await);
-    }
-    Ok(Ending::Handed {
-        handed: handed?,
-        port: plan.container.port,
-    })
-}
-
-/// Writes the release, and says what its container is to be like.
-async fn prepare(
-    cx: &Context,
-    plan: &Plan,
-    engine: &Engine,
-    store: &Store,
-    made: Made<'_>,
-    image: &mut Provision,
-) -> Result<Spec> {
-    let image = image.wait(cx).await?;
-    warn_of(start::writable_volumes(plan, &image), |line, hint| {
-        cx.events.warn(line, hint);
-    });
-    let pulled = made.pulled;
-    let origin = Origin {
-        git: &pulled.git,
-        branch: pulled.revision.label(),
-        commit: &pulled.commit,
-    };
-    let settings = settings(plan, made.toolchain, &image);
-    let (binary, platform) = (made.binary, made.platform);
-    if plan.container.mount == Mount::Release {
-        store.mark(&plan.id, &engine.mark().await?, engine.address())?;
-    }
-    start::prepare(plan, store, origin, binary, &image, platform, settings)
-}
-
-/// What a canary of the release would be good for.
-async fn canary(
-    engine: &Engine,
-    plan: &Plan,
-    spec: &Spec,
-    formers: &[Container],
-) -> Result<Canary> {
-    if !plan.canary {
-        return Ok(Canary::Never);
-    }
-    let [former] = formers else {
-        return Ok(Canary::First);
-    };
-    let serves_already = former.identity.as_ref().is_some_and(|identity| {
-        identity.commit == spec.identity.commit
-            && identity.settings == spec.identity.settings
-            && plan.container.include.is_empty()
-            && release::same_program(&identity.release, &spec.identity.release, &plan.repository)
-    });
-    if !serves_already {
-        return Ok(Canary::First);
-    }
-    let others = engine.running_containers().await?;
-    let keeps_bridge_up = others.iter().any(|other| {
-        other.id != former.id
-            && other
-                .networks
-                .iter()
-                .any(|name| former.networks.contains(name))
-    });
-    Ok(if keeps_bridge_up {
-        Canary::Needless
-    } else {
-        Canary::First
-    })
-}
-
-/// Nothing that fails here makes the deployment a failure.
-async fn retire(run: &Run<'_>, plan: &Plan, engine: &Engine, store: &Store) {
-    let retired = upkeep::retire(engine, store, &plan.repository, plan.keep, false);
-    if let Err(failure) = run.interrupt.or(retired).await {
-        let hint = "the next deployment tries again, and `sdp prune` does";
-        run.emitter.warn(
-            format!("old releases stay: {failure}"),
-            Some(hint.to_owned()),
-        );
-    }
-}
-
 /// The container that serves already what the plan asks for, if it does and is well.
 async fn unchanged(
     engine: &Engine,
@@ -460,24 +315,6 @@ async fn unchanged(
         && identity.settings == settings(plan, toolchain, image);
     let well = same && handover::examine(engine, former, identity).await.is_ok();
     well.then(|| former.clone())
-}
-
-/// A digest of all that makes a container beside its commit; no value can be read from it.
-fn settings(plan: &Plan, toolchain: &Toolchain, image: &Image) -> String {
-    use sha2::{Digest as _, Sha256};
-    let all = format!(
-        "{} {} {:?} {:?} {:?} {:?} {:?} {} {}",
-        env!("CARGO_PKG_VERSION"),
-        plan.submodules,
-        plan.build,
-        plan.container,
-        plan.health,
-        plan.hooks.before_build,
-        plan.hooks.before_start,
-        toolchain.version,
-        image.id
-    );
-    format!("{:x}", Sha256::digest(all))
 }
 
 /// Where to clone from, if there is no checkout yet.

@@ -261,4 +261,10 @@ fn url_instead_of_a_name() {
 
     run.run().deployed(FIRST);
     assert_eq!(host.answer(), "one");
+
+    // By its name from then on, wherever one is.
+    origin.commit(&server("two"), "Say two");
+    let again = host.sdp(&["deploy", host.name(), "--json"]);
+    again.run().deployed(NEXT);
+    assert_eq!(host.answer(), "two");
 }

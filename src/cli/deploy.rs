@@ -26,8 +26,8 @@ Exit codes:
   2 usage                 6 the new container failed; what served before still serves
   3 host not ready        7 the new container failed, and the former one did not come back")]
 pub struct Deploy {
-    /// A name in sdp.toml, a checkout (., ./shop, /srv/shop), a git URL, or a directory's name
-    /// below $SDP_ROOT
+    /// A name in sdp.toml, a checkout (., ./shop, /srv/shop), a git URL, or the name of a directory
+    /// below $SDP_ROOT or of a clone of a URL
     #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "request")]
     pub repo: Option<Repo>,
 

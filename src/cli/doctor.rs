@@ -21,8 +21,8 @@ Examples:
 Exit codes:
   0 ready, perhaps with warnings      3 a deployment would fail")]
 pub struct Doctor {
-    /// What is to be deployed: a name in sdp.toml, a checkout, a git URL, or a directory's name
-    /// below $SDP_ROOT
+    /// What is to be deployed: a name in sdp.toml, a checkout, a git URL, or the name of a directory
+    /// below $SDP_ROOT or of a clone of a URL
     #[arg(value_hint = ValueHint::AnyPath)]
     pub repo: Option<Repo>,
 

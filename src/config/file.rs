@@ -356,7 +356,7 @@ impl File {
         let names = self.services.iter();
         let names = names.map(|service| service.repository.as_str());
         let near = entries::nearest(word, names)?;
-        let is_more = plan::is_url(word) || plan::below_root(word).exists();
+        let is_more = plan::is_url(word) || plan::named(word).exists();
         (!is_more).then(|| Warning {
             line: format!("sdp.toml has no `{word}`"),
             hint: format!("it has `{near}`"),

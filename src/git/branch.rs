@@ -9,6 +9,7 @@ use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, Target};
 
 use super::journal::lock_of;
+use super::standing::Standing;
 use super::switch::{Changes, CleanTree, Switch};
 use super::{Git, Id, Meter, Revision, held, leftovers, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
@@ -289,61 +290,6 @@ impl Git {
     }
 }
 
-/// Where a branch stands against the remote's.
-struct Standing {
-    base: Option<ObjectId>,
-    /// Commits that only the branch here has.
-    ahead: usize,
-    /// Commits that only the remote's has.
-    behind: usize,
-}
-
-impl Standing {
-    fn of(
-        repo: &gix::Repository,
-        branch: &str,
-        local: ObjectId,
-        remote: ObjectId,
-    ) -> Result<Standing> {
-        let base = repo.merge_base(local, remote).map_err(|error| {
-            trouble::git(format!("compare `{branch}` with `origin/{branch}`"), &error)
-        })?;
-        Ok(Standing {
-            base: base.map(gix::Id::detach),
-            ahead: count(repo, local, remote),
-            behind: count(repo, remote, local),
-        })
-    }
-
-    /// Refuses what only `--force` follows.
-    fn refuse_apart(
-        &self,
-        repo: &gix::Repository,
-        branch: &str,
-        local: ObjectId,
-        remote: ObjectId,
-    ) -> Result<()> {
-        let ahead = commits(self.ahead);
-        if self.base == Some(remote) && once_upstream(repo, branch, local) {
-            let message = format!("`origin/{branch}` has gone back by {ahead}");
-            return Err(Failure::new(Code::BranchDiverged, message)
-                .hint("`--force` follows it; without, that is refused"));
-        }
-        let message = match self.base {
-            Some(base) if base == local || base == remote => return Ok(()),
-            Some(_) => format!(
-                "`{branch}` and `origin/{branch}` have diverged: {ahead} here, {} there",
-                commits(self.behind),
-            ),
-            None => format!("`{branch}` and `origin/{branch}` have no commit in common"),
-        };
-        Err(Failure::new(Code::BranchDiverged, message).hint(format!(
-            "`--force` follows the remote; `git log {}` shows what that drops",
-            quoted(format!("origin/{branch}..{branch}"))
-        )))
-    }
-}
-
 /// `refs/heads/BRANCH`.
 pub fn full_name(branch: &str) -> Result<FullName> {
     let revision = Revision::Branch(branch.to_owned());
@@ -395,12 +341,6 @@ pub(super) fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -
     }
 }
 
-/// How many commits lead to `tip` but not to `other`; zero where that cannot be told.
-fn count(repo: &gix::Repository, tip: ObjectId, other: ObjectId) -> usize {
-    let walk = repo.rev_walk([tip]).with_hidden([other]).all();
-    walk.map_or(0, |walk| walk.flatten().count())
-}
-
 /// The commits of a detached HEAD that was made here, and not got from the remote, which neither a
 /// branch nor a tag nor `target` holds: only the reflog knows them when HEAD has left.
 fn abandoned(
@@ -430,28 +370,6 @@ fn abandoned(
         .all();
     let count = walk.map_or(0, |walk| walk.flatten().count());
     (count > 0).then_some((Id(head), count))
-}
-
-fn commits(count: usize) -> String {
-    match count {
-        1 => "1 commit".to_owned(),
-        many => format!("{many} commits"),
-    }
-}
-
-/// Whether the remote's branch was at `id` before: a commit from there, not one made here.
-fn once_upstream(repo: &gix::Repository, branch: &str, id: ObjectId) -> bool {
-    let name = format!("refs/remotes/origin/{branch}");
-    let Ok(Some(tracking)) = repo.try_find_reference(&name) else {
-        return false;
-    };
-    let mut log = tracking.log_iter();
-    let Ok(Some(lines)) = log.all() else {
-        return false;
-    };
-    lines
-        .flatten()
-        .any(|line| line.new_oid() == id || line.previous_oid() == id)
 }
 
 /// Tells git where the branch comes from, so that `git pull` and `git status` know.

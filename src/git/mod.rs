@@ -23,6 +23,7 @@ mod restore;
 mod revision;
 mod sparse;
 mod ssh;
+mod standing;
 mod submodules;
 mod survey;
 mod switch;

@@ -28,7 +28,7 @@ use crate::failure::Result;
 use crate::git::Revision;
 use crate::redact;
 pub use limits::{Limits, Restart};
-pub use repository::{Repository, below_root, home, is_path, is_url, resolved};
+pub use repository::{Repository, below_root, home, is_path, is_url, named, resolved};
 pub use stamp::Stamp;
 
 /// Everything that a deployment is to do.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::usage;
 use crate::cli::{self, Repo};
 use crate::failure::{Code, Failure, Result};
-use crate::git::{self, Login};
+use crate::git::{self, Git, Login};
 
 /// What is deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Repository {
 
 impl Repository {
     /// Finds out what `repo` means: a name in sdp.toml, a git URL, a path, or a directory's name
-    /// below `$SDP_ROOT`.
+    /// below `$SDP_ROOT` or among the clones of URLs.
     ///
     /// # Errors
     /// `usage`, where no name can be made of it.
@@ -64,7 +64,8 @@ impl Repository {
             Some(path) => path.to_owned(),
             None if repo_is_url => home()?.join(name_of(repo)?),
             None if is_path(repo) => PathBuf::from(repo),
-            None => below_root(repo),
+            None if url.is_some() => below_root(repo),
+            None => named(repo),
         };
         let path = resolved(&path).map_err(|error| {
             Failure::io(
@@ -127,6 +128,15 @@ fn absolute_url(url: &str) -> String {
 /// Whether a word is a path and no name.
 pub fn is_path(word: &str) -> bool {
     word.contains('/') || word == "." || word == ".."
+}
+
+/// The checkout that a name alone means: below `$SDP_ROOT`, else where one that was named by its URL alone
+/// was cloned to.
+pub fn named(name: &str) -> PathBuf {
+    let below = below_root(name);
+    let cloned = home().ok().map(|home| home.join(name));
+    let cloned = cloned.filter(|cloned| !below.exists() && Git::exists(cloned));
+    cloned.unwrap_or(below)
 }
 
 /// Where a directory that is named by a name alone lies.
