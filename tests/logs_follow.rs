@@ -50,8 +50,15 @@ fn reads_the_whole_journal(host: &Host, mut live: Live, events: impl FnOnce(Live
         });
         let written: Vec<&str> = written.lines().collect();
         let read = log(&events, stream);
-        let differs = written.iter().zip(&read).position(|(a, b)| a != b);
-        assert_eq!(differs, None, "the first line of {stream} that differs");
+        if let Some(at) = written.iter().zip(&read).position(|(a, b)| a != b) {
+            let shown = |lines: &[&str]| -> Vec<String> {
+                let few = lines.iter().skip(at).take(3);
+                few.map(|line| format!("{} bytes: {line:.100}", line.len()))
+                    .collect()
+            };
+            let (written, read) = (shown(&written), shown(&read));
+            panic!("line {at} of {stream} differs: {written:#?} were written, {read:#?} read");
+        }
         assert_eq!(read.len(), written.len(), "{stream}");
     }
 }
