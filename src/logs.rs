@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::engine::{Container, Details, Engine, Identity, LogQuery, LogReader};
+use crate::engine::{Container, Details, Engine, Identity, LogQuery, LogReader, goes_on};
 use crate::event::{Emitter, LogLine, LogLines};
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
@@ -28,6 +28,9 @@ const AWAY: Duration = Duration::from_millis(500);
 
 /// How long an engine that goes away may leave a question without an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// By how much a program's first line may be earlier than its start, as the engine tells it.
+const EARLY: Duration = Duration::from_secs(5);
 
 /// After so much silence, or at most twice as much, it is looked whether there would be something to hear: the
 /// engine can lose track of a log that it rotates, and then it tells of no end, either. As long as there
@@ -168,9 +171,10 @@ impl Reading {
                     // What a program that runs again has begun to print is read again as a whole.
                     let again = found.as_ref().filter(|found| found.running);
                     let again = again.map(|found| found.started_at.clone());
-                    let stays = |time: Option<&str>| {
-                        let (time, start) = (moment(time), moment(again.as_deref()));
-                        start.is_some() && time >= start
+                    // The engine takes the time of a start when the program may have begun to print.
+                    let stays = |line: &LogLine<'_>| {
+                        let (time, start) = (moment(line.time), moment(again.as_deref()));
+                        start.is_some() && (time >= start || goes_on(line))
                     };
                     self.finish(reader, stays).await;
                     false
@@ -229,7 +233,7 @@ impl Reading {
         };
         let place = self.others.remove(&next.id).unwrap_or_else(|| {
             let is_new = i128::from(next.created) >= self.began.as_nanosecond();
-            let start = moment(Some(&found.started_at));
+            let start = first_words(&found);
             Place::beginning(start.filter(|_| !is_new).or(self.wanted.since))
         });
         let left = std::mem::replace(&mut self.place, place);
@@ -354,7 +358,7 @@ impl Reading {
         is_behind
     }
 
-    async fn finish(&mut self, reader: LogReader, stays: impl Fn(Option<&str>) -> bool) {
+    async fn finish(&mut self, reader: LogReader, stays: impl Fn(&LogLine<'_>) -> bool) {
         let (place, batch) = (&mut self.place, &mut self.batch);
         let shown = self.wanted.timestamps;
         reader.finish(stays, |line| take(line, shown, place, batch));
@@ -384,6 +388,14 @@ fn take(mut line: LogLine<'_>, shown: bool, place: &mut Place, batch: &mut LogLi
         line.time = line.time.filter(|_| shown);
         batch.push(line);
     }
+}
+
+/// From when on lines are of a container's present run: the engine takes the time of a start when the program
+/// may have printed something, but not before the run before had ended.
+fn first_words(found: &Details) -> Option<Timestamp> {
+    let ended = moment(Some(&found.finished_at));
+    let early = moment(Some(&found.started_at))?.checked_sub(EARLY).ok();
+    early.max(ended)
 }
 
 fn moment(time: Option<&str>) -> Option<Timestamp> {

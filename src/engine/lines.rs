@@ -80,11 +80,11 @@ impl Lines {
         }
     }
 
-    /// Passes on what has no newline yet. `stays` tells of a line's time whether it is to be kept
-    /// back for a later reading.
+    /// Passes on what has no newline yet. `stays` tells of a line whether it is to be kept back for a
+    /// later reading.
     pub fn finish(
         &mut self,
-        stays: impl Fn(Option<&str>) -> bool,
+        stays: impl Fn(&LogLine<'_>) -> bool,
         mut each: impl FnMut(LogLine<'_>),
     ) {
         for stream in [Stream::Stdout, Stream::Stderr] {
@@ -96,7 +96,7 @@ impl Lines {
                 continue;
             }
             let mut unless_it_stays = |line: LogLine<'_>| {
-                if !stays(line.time) {
+                if !stays(&line) {
                     each(line);
                 }
             };
@@ -209,6 +209,17 @@ impl Pending {
         self.text.clear();
         self.text.shrink_to(PIECE * 4);
     }
+}
+
+/// Whether a line without its newline goes on, as far as its length tells: the engine cuts off so much and
+/// no less, but for a program's last words.
+pub fn goes_on(line: &LogLine<'_>) -> bool {
+    !line.bytes.is_empty() && line.bytes.len().is_multiple_of(PIECE)
+}
+
+/// What is left of a long line without the first of its pieces, the first two, …
+pub fn tails(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    (PIECE..line.len()).step_by(PIECE).map(|at| &line[at..])
 }
 
 fn line<'a>(stream: Stream, time: &'a [u8], bytes: &'a [u8]) -> LogLine<'a> {
@@ -370,6 +381,20 @@ mod tests {
             all,
             [out("T", &[&x[..], &x, b"y"].concat()), out("U", b"z")]
         );
+    }
+
+    #[test]
+    fn the_beginning_of_a_long_line_goes_on_and_last_words_do_not() {
+        let finish = |bytes: &[u8]| {
+            let mut lines = Lines::new(false, false);
+            lines.feed(&piece(1, bytes), |_| panic!("a line without a newline"));
+            let mut read = 0;
+            lines.finish(goes_on, |_| read += 1);
+            read
+        };
+        assert_eq!(finish(&[b'x'; PIECE]), 0);
+        assert_eq!(finish(b"last words"), 1);
+        assert_eq!(finish(&[b'x'; PIECE - 1]), 1);
     }
 
     #[test]

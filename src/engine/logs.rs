@@ -149,9 +149,8 @@ impl LogReader {
         }
     }
 
-    /// Passes on what has come without a newline, but for what `stays` says of its time is to be
-    /// read again later.
-    pub fn finish(mut self, stays: impl Fn(Option<&str>) -> bool, each: impl FnMut(LogLine<'_>)) {
+    /// Passes on what has come without a newline, but for what `stays` says is to be read again later.
+    pub fn finish(mut self, stays: impl Fn(&LogLine<'_>) -> bool, each: impl FnMut(LogLine<'_>)) {
         self.lines.finish(stays, each);
     }
 }

@@ -37,6 +37,7 @@ pub use containers::{Binding, Container, Details, is_others_network, shared_host
 pub use facts::Facts;
 pub use identity::Identity;
 pub use images::{Arrival, Image, Ways, missing_image};
+pub use lines::{goes_on, tails};
 pub use logs::{LogQuery, LogReader};
 pub use place::Place;
 pub use platform::Platform;

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::engine::tails;
 use crate::event::{LogLine, Stream};
 
 /// The engine does not keep the order between the two streams: one may lag behind the other by this much.
@@ -13,6 +14,9 @@ const LAG: SignedDuration = SignedDuration::from_secs(1);
 /// Of how many lines it is known that they have been seen. The engine repeats what it has read of a new
 /// file of a rotated log before it notices the rotation: some hundred lines in a flood.
 const KNOWN: usize = 64 * 1024;
+
+/// So much of a line, beside its time and its length, tells it from others.
+const BEGINNING: usize = 256;
 
 /// How far both streams of a log have been read.
 ///
@@ -34,7 +38,7 @@ struct Side {
     seen: u32,
     /// Of the reading that goes on: the end of what had been seen when it began.
     until: Option<Again>,
-    /// The last lines, oldest first, each as the hash of its time and its text.
+    /// The last lines, oldest first, each as its mark.
     known: VecDeque<u64>,
     /// Lines come again: where among the known ones the next is.
     replay: Option<usize>,
@@ -130,9 +134,7 @@ impl Side {
     /// was rotated: those of the new file, from its first one on. A time that is earlier than the last is
     /// not enough, as clocks are set back; nor is the same one, where the clock is coarse.
     fn comes_again(&mut self, time: &str, text: &[u8]) -> bool {
-        let mut hasher = DefaultHasher::new();
-        (time, text).hash(&mut hasher);
-        let line = hasher.finish();
+        let line = mark(time, text);
         // Times of one log are all of the same length, in UTC.
         let is_later = time > self.last.as_str();
         let is_exact = !time.ends_with("000Z");
@@ -147,13 +149,28 @@ impl Side {
         };
         self.replay = place.map(|place| place + 1);
         if place.is_none() {
-            if self.known.len() == KNOWN {
-                self.known.pop_front();
+            // The new file may begin in the middle of a line.
+            for tail in tails(text) {
+                self.know(mark(time, tail));
             }
-            self.known.push_back(line);
+            self.know(line);
         }
         place.is_some()
     }
+
+    fn know(&mut self, line: u64) {
+        if self.known.len() == KNOWN {
+            self.known.pop_front();
+        }
+        self.known.push_back(line);
+    }
+}
+
+/// Tells a line from others: their times differ, but where a clock is coarse.
+fn mark(time: &str, text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (time, text.len(), &text[..text.len().min(BEGINNING)]).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -227,6 +244,23 @@ mod tests {
         );
         // A clock that counts microseconds gives two lines one time.
         assert_eq!(read(&mut place, &[out(4)]), [true]);
+    }
+
+    #[test]
+    fn a_long_line_that_comes_again_from_its_middle_on_is_left_out() {
+        let long = [&[b'x'; 16 * 1024][..], b"and the rest"].concat();
+        let mut place = Place::default();
+        let mut is_new = |nanos: u32, bytes: &[u8]| {
+            let time = format!("2026-01-02T03:04:05.{nanos:09}Z");
+            place.is_new(&LogLine {
+                stream: Stream::Stdout,
+                time: Some(&time),
+                bytes,
+            })
+        };
+        assert!(is_new(1, &long) && is_new(2, b"next"));
+        assert!(!is_new(1, b"and the rest") && !is_new(2, b"next"));
+        assert!(is_new(3, b"and the rest"));
     }
 
     #[test]
