@@ -4,8 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{SIGTSTP, SigSet, SigmaskHow};
 use rustix::process::{
     Pid, Signal, getpid, getppid, kill_process, kill_process_group,
     set_parent_process_death_signal, setsid,
@@ -58,9 +61,10 @@ pub fn on_short_leash(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Runs the command that follows in `arguments`, and kills it with all its children when standard
+/// Runs the command that follows in `arguments`, and ends it with all its children when standard
 /// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
-/// would rename an older commit's program over the next deployment's. It has a session of its own: what
+/// would rename an older commit's program over the next deployment's; a git that is not asked leaves its lock
+/// files. It has a session of its own: what
 /// opens the terminal to ask for a password finds none, where one in the background would be stopped.
 /// Does nothing if `arguments` are not of [`on_leash`]'s or [`on_short_leash`]'s making; else returns
 /// the exit code, which is 128 and the signal's number for a program that was killed, as in a shell.
@@ -70,19 +74,39 @@ pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8>
         return None;
     }
     setsid().ok();
+    SigSet::from(SIGTSTP).thread_unblock().ok();
     let mut child = match spawn(&arguments.next()?, arguments, Stdio::null()) {
         Ok(child) => child,
         Err(code) => return Some(code),
     };
-    std::thread::spawn(|| {
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let cut = Arc::clone(&is_cut);
+    let watch = std::thread::spawn(move || {
         std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
+        cut.store(true, Ordering::SeqCst);
+        end_the_rest();
         kill_session(getpid());
     });
     let ended = child.wait();
+    if is_cut.load(Ordering::SeqCst) {
+        watch.join().ok();
+    }
     if first == SHORT_LEASH {
         end_the_rest();
     }
     Some(exit_code(ended))
+}
+
+/// Does what starts a child while this thread is deaf to Ctrl-Z, and the child with it. Until it has a
+/// process group of its own the terminal's signal is meant for it, too, and whoever starts a child waits until
+/// it is another program: for one that is stopped before that, for ever.
+pub fn deaf_to_ctrl_z<T>(start: impl FnOnce() -> T) -> T {
+    let before = SigSet::from(SIGTSTP).thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let started = start();
+    if let Ok(before) = before {
+        before.thread_set_mask().ok();
+    }
+    started
 }
 
 /// Starts a program; else returns the exit code for that.
@@ -249,13 +273,13 @@ pub struct Answer {
 /// # Errors
 /// When it cannot be asked, or has not answered within `limit`.
 pub async fn ask(mut command: Command, question: &str, limit: Duration) -> std::io::Result<Answer> {
-    let leader = command
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()?;
+        .kill_on_drop(true);
+    let leader = deaf_to_ctrl_z(|| command.spawn())?;
     let mut group = Group { leader };
     let asked = async {
         if let Some(mut input) = group.leader.stdin.take() {
@@ -311,13 +335,12 @@ pub async fn run_raw(
     mut line: impl FnMut(Stream, Vec<u8>),
 ) -> Result<ExitStatus> {
     let io = |error| Failure::io(otherwise, "run a program", error);
-    let leader = command
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(io)?;
+        .kill_on_drop(true);
+    let leader = deaf_to_ctrl_z(|| command.spawn()).map_err(io)?;
     let mut group = Group { leader };
     let child = &mut group.leader;
     // Dropped when the child is not wanted any more; waiting for it would drop it too early.

@@ -153,6 +153,22 @@ fn ctrl_z_stops_and_fg_goes_on_where_it_was() {
     assert_eq!(host.answer(), "one");
 }
 
+/// A child that is stopped as it starts would hold sdp up for ever.
+#[test]
+fn ctrl_z_at_any_moment_of_the_build_stops() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.deploy(&origin).run().deployed(FIRST);
+    for _ in 0..15 {
+        let mut terminal = Terminal::run_in_shell(80, deploy(&host, &origin));
+        terminal.shows(" go build ");
+        terminal.press(b"\x1a");
+        terminal.shows("Stopped");
+        terminal.press(b"\n");
+        assert_eq!(terminal.code(), Some(0), "{}", terminal.screen());
+    }
+}
+
 /// A deployment over an existing one, held in its build.
 fn second_build() -> (Host, Run, Terminal) {
     let host = Host::new();

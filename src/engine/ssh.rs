@@ -188,8 +188,8 @@ fn spawn(command: &mut Command) -> Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+        .kill_on_drop(true);
+    child::deaf_to_ctrl_z(|| command.spawn())
         .map_err(|error| Failure::io(Code::EngineUnreachable, "run `ssh`", error))
 }
 

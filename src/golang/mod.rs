@@ -83,15 +83,15 @@ impl Toolchain {
             None => vec![PathBuf::from("go"), PathBuf::from(USUAL_PLACE)],
         };
         for go in candidates {
-            let output = Command::new(&go)
+            let mut version = Command::new(&go);
+            version
                 .arg("version")
                 // Else it answers for the module that sdp happens to be started in.
                 .env("GOTOOLCHAIN", "local")
                 .stdin(Stdio::null())
                 .process_group(0)
-                .kill_on_drop(true)
-                .output()
-                .await;
+                .kill_on_drop(true);
+            let output = child::deaf_to_ctrl_z(|| version.output()).await;
             // Until it has a process group of its own, Ctrl-C in the terminal is meant for it, too.
             let killed_by = output.as_ref().ok().and_then(|it| it.status.signal());
             if killed_by == Some(Signal::INT.as_raw()) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+use crate::child;
 use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::git::Meter;
@@ -38,7 +39,10 @@ pub async fn run<T: Send + 'static>(
     // Not a task of the runtime's: that would wait for it before it ends.
     std::thread::Builder::new()
         .name("git".to_owned())
-        .spawn(move || sender.send(work(&is_stopped)).ok())
+        .spawn(move || {
+            let done = child::deaf_to_ctrl_z(|| work(&is_stopped));
+            sender.send(done).ok()
+        })
         .map_err(|error| Failure::io(Code::Internal, "start a thread", error))?;
 
     let mut ticks = interval(TICK);
