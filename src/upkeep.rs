@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use crate::engine::{Container, Engine};
 use crate::event::Emitter;
 use crate::failure::{Code, Failure, Result};
-use crate::git::Git;
+use crate::git::{self, Git};
 use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
 use crate::release::{self, Stop, Store, Underway};
@@ -102,6 +102,10 @@ pub async fn recover(
     repository: &Repository,
     emitter: &Emitter,
 ) -> Result<Vec<Container>> {
+    let path = repository.path.clone();
+    tokio::task::spawn_blocking(move || git::remove_leftovers(&path))
+        .await
+        .map_err(anyhow::Error::from)?;
     let found = containers(engine, repository).await?;
     let mut done = Vec::new();
     let underway = store.underway();

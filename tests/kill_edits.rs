@@ -1,13 +1,15 @@
-//! `kill -9` before every change that a deployment or a rollback makes to the names of sdp's own files and
-//! of git's: the next one needs no help, and leaves no trace of the killed one.
+//! `kill -9` before each kind of change that a deployment or a rollback makes to the names of sdp's own files
+//! and of git's: the next one needs no help, and leaves no trace of the killed one. strace counts them for each
+//! thread by itself, so not each single one can be met.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use crate::support::program::server;
 use crate::support::{FIRST, Host, NEXT, Origin, Sdp};
 
-/// The system calls that change names in a directory; what is written to a file counts from then on.
+/// The system calls that change names in a directory.
 const CALLS: &str = "rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,linkat";
 
 /// Stands for the id of a deployment in a path.
@@ -19,7 +21,7 @@ struct Edit {
     call: String,
     /// In the checkout.
     path: String,
-    /// It is the first one with this path, the second, …
+    /// It is its thread's first one with this path, the second, …
     nth: usize,
 }
 
@@ -49,6 +51,8 @@ struct Command<'a> {
     host: &'a Host,
     /// Without a deployment's id, which [`ID`] stands for.
     arguments: Vec<String>,
+    /// Its exit code if it is not killed.
+    code: i32,
 }
 
 impl<'a> Command<'a> {
@@ -58,6 +62,7 @@ impl<'a> Command<'a> {
         Command {
             host,
             arguments: arguments.map(str::to_owned).to_vec(),
+            code: 0,
         }
     }
 
@@ -66,6 +71,7 @@ impl<'a> Command<'a> {
         Command {
             host,
             arguments: arguments.map(str::to_owned).to_vec(),
+            code: 0,
         }
     }
 
@@ -86,24 +92,29 @@ impl<'a> Command<'a> {
     fn edits(&self, id: &str) -> Vec<Edit> {
         let host = self.host;
         let trace = format!("trace={CALLS}");
-        let run = self.traced(id, &["-e", &trace]).run().exited(0);
-        host.is_settled(&run);
+        self.traced(id, &["-e", &trace]).run().exited(self.code);
+        host.is_tidy();
         let text = fs::read_to_string(host.path("edits")).unwrap();
         let mut edits = Vec::new();
-        for line in text.lines().filter(|line| !line.contains(" = -1 ")) {
+        let mut counts = HashMap::new();
+        for line in text.lines() {
             let Some(mut edit) = Edit::parse(line, &host.checkout(), id) else {
                 continue;
             };
+            let thread = line.split(' ').next().unwrap();
+            let key = (thread.to_owned(), edit.call.clone(), edit.path.clone());
+            let count = counts.entry(key).or_insert(0);
+            *count += 1;
+            edit.nth = *count;
             // Packs, and the files that gix tries the file system with, have other names each time.
             let is_probe =
                 edit.path.contains('\\') || edit.path.ends_with(|c: char| c.is_ascii_digit());
             if is_probe || edit.path.contains("/pack/") {
                 continue;
             }
-            while edits.contains(&edit) {
-                edit.nth += 1;
+            if !line.contains(" = -1 ") && !edits.contains(&edit) {
+                edits.push(edit);
             }
-            edits.push(edit);
         }
         edits
     }
@@ -117,8 +128,9 @@ impl<'a> Command<'a> {
         let options = ["-P", path.to_str().unwrap(), "-e", &trace, "-e", &inject];
         let run = self.traced(id, &options).spawn().ended();
         match run.code {
-            0 if edit.nth > 1 => false,
             -9 => true,
+            // What was found out about unchanged files is written down only where there is something.
+            code if code == self.code && (edit.nth > 1 || code != 0) => false,
             code => panic!("exit code {code} before {edit:?}: {}", run.story()),
         }
     }
@@ -129,6 +141,8 @@ fn at_every_other_edit(first: usize) {
     let host = Host::new();
     let origin = host.origin(&server("0"));
     host.deploy(&origin).run().deployed(FIRST);
+    // As a clone of git's has them.
+    host.git(&["pack-refs", "--all"]);
     origin.commit(&server("whole"), "Say it");
     let deployment = Command::deploy(&host, &origin);
     let edits = deployment.edits("whole");
@@ -164,7 +178,12 @@ fn sigkill_before_edits_of_the_first_deployment() {
     let origin = whole.origin(&server("0"));
     let mut edits = Command::deploy(&whole, &origin).edits("whole");
     // A clone's directory goes as one, whatever there is in it.
-    let is_own = |edit: &Edit| edit.path.starts_with(".sdp/") && !edit.path.contains("clone");
+    let is_own = |edit: &Edit| {
+        let is_other = ["clone-tmp", "switch/tree"]
+            .iter()
+            .any(|part| edit.path.contains(part));
+        edit.path.starts_with(".sdp/") && !is_other
+    };
     let is_within = |edit: &Edit| edit.call == "mkdir" && edit.path.contains(".git/");
     edits.retain(|edit| !is_own(edit) && !is_within(edit));
     for (at, edit) in edits.iter().enumerate() {
@@ -175,6 +194,8 @@ fn sigkill_before_edits_of_the_first_deployment() {
         let run = host.deploy(&origin).run().exited(0);
 
         assert_eq!(host.answer(), "0", "after {edit:?}");
+        let upstream = host.git(&["rev-parse", "--abbrev-ref", "main@{upstream}"]);
+        assert_eq!(upstream, "origin/main", "after {edit:?}");
         host.is_settled(&run);
     }
 }
@@ -201,4 +222,36 @@ fn sigkill_before_edits_of_a_rollback() {
         assert_eq!(host.answer(), answer, "after {edit:?}");
         host.is_settled(&run);
     }
+}
+
+/// A deployment that fails takes back what it has begun.
+#[test]
+fn sigkill_before_edits_of_a_refused_deployment() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let theirs = vec![("taken.txt".to_owned(), "theirs".to_owned())];
+    origin.commit(&theirs, "Add a file");
+    let mine = host.checkout().join("taken.txt");
+    fs::write(&mine, "mine").unwrap();
+    let deployment = Command {
+        code: 4,
+        ..Command::deploy(&host, &origin)
+    };
+    let mut count = 0;
+    for (at, edit) in deployment.edits("whole").iter().enumerate() {
+        origin.commit(&server(&at.to_string()), "Say it");
+        count += usize::from(deployment.killed_before(edit, &format!("cut-{at}")));
+
+        let run = host.deploy(&origin).run();
+
+        run.failed(4, "untracked_in_the_way", &NEXT[..3]);
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "mine", "after {edit:?}");
+        host.is_tidy();
+    }
+    assert!(count > 5, "{count} edits");
+    host.holds(&[&first], &[]);
+    fs::remove_file(mine).unwrap();
+    let run = host.deploy(&origin).run().deployed(NEXT);
+    host.is_settled(&run);
 }

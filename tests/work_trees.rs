@@ -274,7 +274,9 @@ fn lock_that_somebody_or_nobody_holds() {
         "HEAD.lock",
         "refs/heads/main.lock",
         "refs/remotes/origin/main.lock",
+        "packed-refs.lock",
     ];
+    host.git(&["pack-refs", "--all"]);
     for lock in locks {
         let path = host.checkout().join(".git").join(lock);
         let mut held = fs::File::create(&path).unwrap();

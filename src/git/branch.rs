@@ -13,7 +13,6 @@ use super::standing::Standing;
 use super::switch::{Changes, CleanTree, Switch};
 use super::{Git, Id, Meter, Revision, held, leftovers, trouble, work_tree};
 use crate::failure::{Code, Failure, Result};
-use crate::shell::quoted;
 
 /// A branch that has been checked out.
 #[derive(Debug)]
@@ -178,13 +177,14 @@ impl Git {
             }
             let branch_file = name.as_bstr().to_string();
             leftovers::recorded(&repo, &["HEAD", &branch_file, "config"], || {
+                // First: a branch that is there is not looked at again.
+                if local.is_none() {
+                    track(&repo, branch)?;
+                }
                 repo.edit_references(edits)
                     .map_err(|error| trouble::git(format!("check out `{branch}`"), &error))?;
                 if let (Some(moving), Some(head)) = (moving, head) {
                     log_head(&repo, head, target, &moving);
-                }
-                if local.is_none() {
-                    track(&repo, branch)?;
                 }
                 Ok(())
             })

@@ -19,7 +19,7 @@ use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 
 /// Where a clone happens, below sdp's own directory.
-const CLONE_DIR: &str = "clone-tmp";
+pub(super) const CLONE_DIR: &str = "clone-tmp";
 
 /// What to clone, and to where.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ pub(super) fn empty_repository(url: &str, directory: &Path) -> Result<gix::Repos
 
 /// Removes what a clone into `path` that had to be left behind on its thread has not finished.
 pub fn abandon_clone(path: &Path) {
-    abandon_fetch();
+    abandon_fetch(path);
     remove_stage(path);
     remove_if_empty(path);
 }

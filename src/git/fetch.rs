@@ -14,7 +14,7 @@ use gix::remote::fetch::Outcome;
 use gix::remote::fetch::refmap::Source;
 
 use super::remote::{Received, Transfer, absent, list};
-use super::{Git, Id, Meter, Revision, held, leftovers, trouble};
+use super::{Git, Id, Meter, Revision, leftovers, trouble};
 use crate::failure::{Code, Failure, Result};
 
 /// What a fetch found.
@@ -31,8 +31,7 @@ impl Git {
     /// tag into `refs/tags/`. A commit that is here already is not asked for.
     ///
     /// `depth` limits what is new to a shallow repository. A tag that is another one here than at
-    /// the remote is refused, or with `force` taken from there. What a killed sdp has left in
-    /// git's way is removed first.
+    /// the remote is refused, or with `force` taken from there.
     pub fn fetch(
         &self,
         revision: &Revision,
@@ -41,7 +40,6 @@ impl Git {
         meter: &Meter,
         stop: &AtomicBool,
     ) -> Result<Fetched> {
-        self.remove_leftovers();
         if let Revision::Commit(id) = revision
             && let Some(upstream) = self.local_commit(id)?
         {
@@ -264,18 +262,13 @@ impl Fetch<'_> {
             depth,
             wanted: Some(self.revision),
         };
-        let repo = self.remote.repo();
         let targets = specs.iter().filter_map(|spec| spec.rsplit(':').next());
         let targets = targets.map(|target| target.trim_end_matches("/*"));
-        let written: Vec<&str> = targets.chain(["shallow"]).collect();
         // Tags that lead to what comes are brought, too.
-        let edited = [&written[..], &["refs/tags"]].concat();
-        leftovers::recorded(repo, &edited, || {
+        let more = ["refs/tags", "shallow", leftovers::PACKS];
+        let edited: Vec<&str> = targets.chain(more).collect();
+        leftovers::recorded(self.remote.repo(), &edited, || {
             transfer.run(&self.remote, &self.git.credentials, self.meter, self.stop)
-        })
-        .map_err(|failure| match leftovers::locks(repo, written).first() {
-            Some(lock) if failure.code == Code::GitFailed => held::locked(lock, self.git.path()),
-            _ => failure,
         })
     }
 
@@ -289,9 +282,10 @@ impl Fetch<'_> {
     }
 }
 
-/// Removes what a fetch that had to be left behind on its thread has not finished.
-pub fn abandon_fetch() {
+/// Removes what a fetch into `work_tree` that had to be left behind on its thread has not finished.
+pub fn abandon_fetch(work_tree: &Path) {
     gix::tempfile::registry::cleanup_tempfiles();
+    leftovers::forget(work_tree);
 }
 
 /// Whether its history is cut off, as that of a clone which has nothing yet may be.

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use procfs::process::{FDTarget, Process, all_processes};
 
-use super::Git;
 use super::journal::lock_of;
+use super::{Git, work_tree};
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
 
@@ -26,7 +26,7 @@ impl Git {
 pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
     let shown = lock.display();
     let age = age(lock);
-    match holder(lock, work_tree) {
+    match holder(lock, &[work_tree.to_owned()]) {
         Some((pid, command)) => Failure::new(
             Code::GitLocked,
             format!("`{command}` (pid {pid}) holds `{shown}`, which is {age} old"),
@@ -42,16 +42,22 @@ pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
     }
 }
 
-/// Whether somebody is seen to hold a lock file of the checkout at `work_tree`.
-pub fn is_held(lock: &Path, work_tree: &Path) -> bool {
-    holder(lock, work_tree).is_some()
+/// Whether somebody is seen to hold a file of the repository, be it from another of its work trees.
+pub fn is_held(file: &Path, repo: &gix::Repository) -> bool {
+    let linked = repo.worktrees().unwrap_or_default();
+    let linked = linked.into_iter().filter_map(|linked| linked.base().ok());
+    let main = repo.common_dir().parent().map(Path::to_owned);
+    let own = [work_tree(repo).to_owned(), repo.common_dir().to_owned()];
+    let places: Vec<PathBuf> = linked.chain(main).chain(own).collect();
+    holder(file, &places).is_some()
 }
 
 /// Who has the file open, else which git works in the checkout: most close a lock file before they
 /// rename it. Processes of other users tell only root.
-fn holder(lock: &Path, work_tree: &Path) -> Option<(i32, String)> {
+fn holder(lock: &Path, work_trees: &[PathBuf]) -> Option<(i32, String)> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (lock, work_tree) = (real(lock), real(work_tree));
+    let lock = real(lock);
+    let work_trees: Vec<PathBuf> = work_trees.iter().map(|path| real(path)).collect();
     let own = std::process::id();
     let others: Vec<Process> = all_processes()
         .ok()?
@@ -63,7 +69,8 @@ fn holder(lock: &Path, work_tree: &Path) -> Option<(i32, String)> {
         .find(|process| has_open(process, &lock))
         .or_else(|| {
             others.iter().find(|process| {
-                is_git(process) && process.cwd().is_ok_and(|cwd| cwd.starts_with(&work_tree))
+                let is_in_one = |cwd: PathBuf| work_trees.iter().any(|tree| cwd.starts_with(tree));
+                is_git(process) && process.cwd().is_ok_and(is_in_one)
             })
         })?;
     Some((found.pid, command(found)))

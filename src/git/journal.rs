@@ -117,7 +117,11 @@ impl Scratch {
 
     /// Clears what a process has left that was killed before its journal was written, or as it was removed.
     pub fn tidy(&self, repo: &gix::Repository) {
-        if self.journal().is_none() {
+        let is_gone = match fs::read_to_string(self.dir.join("journal")) {
+            Ok(text) => Journal::parse(&text).is_none(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if is_gone {
             fs::remove_file(new_lock(&repo.index_path())).ok();
             self.end();
         }

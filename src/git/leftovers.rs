@@ -1,107 +1,184 @@
 //! What sdp leaves if it is killed while it edits git's files, above all lock files.
 //!
 //! gix locks a reference as git does, for less than a millisecond; a lock file that outlives its process
-//! keeps every git away for good. A record in `.sdp/` says which ones an edit takes. Callers hold sdp's own
-//! lock on the checkout, so a record that is there belongs to a dead process.
+//! keeps every git away for good. A record in `.sdp/` says which ones an edit takes. Whoever edits or removes
+//! holds sdp's own lock on the checkout, so a record that it finds belongs to a dead process.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::journal::{Scratch, lock_of};
 use super::{Git, OWN_DIR, clone, held, work_tree};
 use crate::failure::{Code, Failure, Result};
 
-const RECORD: &str = "locks";
+const RECORD: &str = "git-locks";
 
-/// A living process has a reference's lock for much less than that.
-const ABANDONED: Duration = Duration::from_secs(1);
+/// A living process has a reference's lock, or a pack without its index, for much less than that.
+const ABANDONED: Duration = Duration::from_secs(2);
+
+/// Where packs are. Those of a transfer that was killed are no use to anybody.
+pub const PACKS: &str = "objects/pack";
 
 /// Edits files of git's: `resources` are their paths in git's directory. One that is a directory stands for
 /// all files in it.
 ///
 /// # Errors
-/// Those of `edit`; `disk_full`, `permission_denied`.
+/// Those of `edit`; `git_locked` instead, where somebody holds a lock; `disk_full`, `permission_denied`.
 pub fn recorded<T>(
     repo: &gix::Repository,
     resources: &[&str],
     edit: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let own = work_tree(repo).join(OWN_DIR);
-    let record = own.join(RECORD);
-    fs::create_dir_all(&own)
-        .and_then(|()| fs::write(&record, resources.join("\n")))
-        .map_err(|error| {
-            let what = format_args!("write `{}`", record.display()).to_string();
-            Failure::io(Code::GitFailed, what, error)
-        })?;
+    let record = Record::of(work_tree(repo));
+    // Where it is a file, gix locks it for any edit of a reference.
+    let resources = [resources, &["packed-refs"]].concat();
+    record.begin(&resources).map_err(|error| {
+        let what = format_args!("write `{}`", record.file.display()).to_string();
+        Failure::io(Code::GitFailed, what, error)
+    })?;
     let done = edit();
-    fs::remove_file(record).ok();
-    // Where a release never lived in there, nothing of ours needs to stay.
-    fs::remove_dir(own).ok();
-    done
+    record.end();
+    done.map_err(|failure| match locks(repo, resources).first() {
+        Some(lock) if failure.problem().message.contains("The lock for resource") => {
+            held::locked(lock, work_tree(repo))
+        }
+        _ => failure,
+    })
 }
 
-impl Git {
-    /// Removes the locks that a killed sdp has left, and what was not a switch yet, or a clone or switch no
-    /// longer. What may be somebody else's stays.
-    pub(super) fn remove_leftovers(&self) {
-        let repo = self.local();
-        clone::remove_stage(self.path());
-        Scratch::new(self.path()).tidy(&repo);
-        for lock in own_locks(&repo) {
-            let age = |lock: &Path| Some(Identity::of(lock)?.age());
-            if let Some(left) = age(&lock).and_then(|age| ABANDONED.checked_sub(age)) {
-                let before = Identity::of(&lock);
-                thread::sleep(left);
-                if before != Identity::of(&lock) {
-                    continue;
-                }
-            }
-            fs::remove_file(lock).ok();
+/// Forgets an edit that had to be left behind on its thread, but has been cleared up.
+pub fn forget(work_tree: &Path) {
+    Record::of(work_tree).end();
+}
+
+/// Removes what a killed sdp has left in the way of git, or of nobody: locks, packs that are not complete, and
+/// what was not a switch yet, or a clone or switch no longer. What may be somebody else's stays.
+pub fn remove_leftovers(work_tree: &Path) {
+    let own = work_tree.join(OWN_DIR);
+    let is_there = |name| own.join(name).symlink_metadata().is_ok();
+    if !["switch", clone::CLONE_DIR, RECORD]
+        .into_iter()
+        .any(is_there)
+    {
+        return;
+    }
+    let Ok(git) = Git::open(work_tree) else {
+        return;
+    };
+    let repo = git.local();
+    clone::remove_stage(work_tree);
+    Scratch::new(work_tree).tidy(&repo);
+    let record = Record::of(work_tree);
+    let mut all_gone = true;
+    for (path, found) in record.left(&repo) {
+        if let Some(left) = ABANDONED.checked_sub(found.age()) {
+            thread::sleep(left);
         }
-        fs::remove_file(self.path().join(OWN_DIR).join(RECORD)).ok();
+        if Identity::of(&path).as_ref() != Some(&found) {
+            continue;
+        }
+        let is_free = !held::is_held(&path, &repo);
+        all_gone &= is_free && fs::remove_file(&path).is_ok();
+    }
+    if all_gone {
+        record.end();
     }
 }
 
-/// The lock files that a killed sdp may have left, and that nobody is seen to hold.
+/// The lock files that a killed sdp has left, as far as can be told without waiting.
 pub fn own_locks(repo: &gix::Repository) -> Vec<PathBuf> {
-    let record = work_tree(repo).join(OWN_DIR).join(RECORD);
-    let (Some(begun), Ok(text)) = (Identity::of(&record), fs::read_to_string(&record)) else {
-        return Vec::new();
-    };
-    let mut locks = locks(repo, text.lines());
-    locks.retain(|lock| {
-        let found = Identity::of(lock);
-        found.is_some_and(|found| found.owner == begun.owner && found.modified >= begun.modified)
-            && !held::is_held(lock, work_tree(repo))
-    });
-    locks
+    let left = Record::of(work_tree(repo)).left(repo).into_iter();
+    let left = left.map(|(path, _)| path);
+    left.filter(|path| !held::is_held(path, repo)).collect()
 }
 
-/// The lock files that `resources` may have, as [`recorded`] names them.
-pub fn locks<'a>(
-    repo: &gix::Repository,
-    resources: impl IntoIterator<Item = &'a str>,
-) -> Vec<PathBuf> {
-    let mut locks = Vec::new();
-    for resource in resources.into_iter().map(Path::new) {
-        let is_inside = |part| matches!(part, Component::Normal(_));
-        if !resource.components().all(is_inside) {
-            continue;
+/// The edit that is under way.
+struct Record {
+    file: PathBuf,
+}
+
+impl Record {
+    fn of(work_tree: &Path) -> Record {
+        Record {
+            file: work_tree.join(OWN_DIR).join(RECORD),
         }
-        let root = match resource.to_str() {
-            Some("HEAD") => repo.git_dir(),
-            _ => repo.common_dir(),
+    }
+
+    /// What an edit that was killed has left, and could not be removed, stays on record.
+    fn begin(&self, resources: &[&str]) -> std::io::Result<()> {
+        let mut text = match fs::read_to_string(&self.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Whole seconds: the clock of files is a coarse one.
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                format!("{}\n", now.unwrap_or_default().as_secs())
+            }
+            known => known?,
         };
-        let path = root.join(resource);
+        for resource in resources {
+            text.push_str(resource);
+            text.push('\n');
+        }
+        if let Some(own) = self.file.parent() {
+            fs::create_dir_all(own)?;
+        }
+        let written = fs::write(&self.file, text);
+        if written.is_err() {
+            self.end();
+        }
+        written
+    }
+
+    fn end(&self) {
+        fs::remove_file(&self.file).ok();
+        // Where a release never lived in there, nothing of ours needs to stay.
+        self.file.parent().map(fs::remove_dir);
+    }
+
+    /// The files that the edit may have made: none is older than it, and all have the owner of the record.
+    fn left(&self, repo: &gix::Repository) -> Vec<(PathBuf, Identity)> {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        let mut lines = text.lines();
+        let begun = lines.next().and_then(|seconds| seconds.parse().ok());
+        let (Some(record), Some(begun)) = (Identity::of(&self.file), begun) else {
+            return Vec::new();
+        };
+        let begun = UNIX_EPOCH + Duration::from_secs(begun);
+        let files = locks(repo, lines.clone()).into_iter();
+        let packs = lines.any(|line| line == PACKS).then(|| loose_packs(repo));
+        let files = files.chain(packs.into_iter().flatten());
+        let known = files.filter_map(|path| Identity::of(&path).map(|found| (path, found)));
+        known
+            .filter(|(_, found)| found.owner == record.owner && found.modified >= begun)
+            .collect()
+    }
+}
+
+/// The lock files that there are of `resources`, as [`recorded`] names them.
+fn locks<'a>(repo: &gix::Repository, resources: impl IntoIterator<Item = &'a str>) -> Vec<PathBuf> {
+    let mut locks = Vec::new();
+    for resource in resources {
+        let path = match resource {
+            "HEAD" => repo.git_dir().join(resource),
+            "config" | "shallow" | "packed-refs" => repo.common_dir().join(resource),
+            _ if is_reference(resource) => repo.common_dir().join(resource),
+            _ => continue,
+        };
         locks.push(lock_of(&path));
         collect(&path, &mut locks);
     }
     locks.retain(|lock| lock.symlink_metadata().is_ok());
     locks
+}
+
+fn is_reference(resource: &str) -> bool {
+    resource.starts_with("refs/")
+        && !resource
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."))
 }
 
 /// The lock files in `folder`, if it is one.
@@ -114,6 +191,22 @@ fn collect(folder: &Path, locks: &mut Vec<PathBuf>) {
             locks.push(path);
         }
     }
+}
+
+/// Packs on their way, those without an index, and the marks with which a transfer keeps them until its
+/// references are there: those of people and of git say why.
+fn loose_packs(repo: &gix::Repository) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repo.objects.store_ref().path().join("pack"));
+    let paths = entries.into_iter().flatten().flatten().map(|it| it.path());
+    let is_loose = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("keep") => path.metadata().is_ok_and(|meta| meta.len() == 0),
+            Some("pack") => !path.with_extension("idx").exists(),
+            _ => name.starts_with(b".tmp"),
+        }
+    };
+    paths.filter(is_loose).collect()
 }
 
 /// What tells a file from others of its name.

@@ -48,6 +48,7 @@ use gix::index::entry::{Flags, Mode, Stage};
 pub use self::branch::Pull;
 pub use self::clone::{CloneRequest, abandon_clone, refuse_occupied};
 pub use self::fetch::abandon_fetch;
+pub use self::leftovers::remove_leftovers;
 pub use self::program::Program;
 pub use self::progress::Meter;
 pub use self::ready::{Stranger, ask};

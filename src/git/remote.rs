@@ -117,6 +117,10 @@ fn received(outcome: &Outcome, meter: &Meter) -> Option<Received> {
     else {
         return None;
     };
+    if let Some(keep) = &pack.keep_path {
+        // Left where no reference was written: what was asked for by its id is checked out at once.
+        fs::remove_file(keep).ok();
+    }
     // git keeps packs from being written to, and readable for whoever may read the rest.
     for file in [&pack.data_path, &pack.index_path].into_iter().flatten() {
         fs::set_permissions(file, fs::Permissions::from_mode(0o444)).ok();

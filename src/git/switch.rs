@@ -132,9 +132,16 @@ impl Switch<'_> {
 
         let lock = scratch.begin(repo, former.as_ref(), self.head, self.target)?;
         let former = former.filter(|former| former.explains(self.head));
-        let prepared = self.prepare(proof, former.as_ref(), &scratch.tree());
-        let (mut new, plan, clearing) =
-            prepared.inspect_err(|_| scratch.forget(former.as_ref()))?;
+        let (mut new, plan, clearing) = match self.prepare(proof, former.as_ref(), &scratch.tree())
+        {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                // As long as there is a lock, the journal knows it.
+                drop(lock);
+                scratch.forget(former.as_ref());
+                return Err(failure);
+            }
+        };
         let deleted =
             apply(work_tree, &scratch.tree(), &mut new, &plan, &clearing).map_err(|error| {
                 let what =
@@ -207,7 +214,9 @@ impl Switch<'_> {
         let scratch = Scratch::new(self.work_tree());
         let is_plain = clean.index.link().is_none();
         if is_plain && let Ok(lock) = scratch.begin(repo, None, self.head, self.target) {
-            if clean.holds(repo) && lock.commit(&clean.index).is_ok() {
+            if !clean.holds(repo) {
+                drop(lock);
+            } else if lock.commit(&clean.index).is_ok() {
                 clean.stamp = Stamp::of(&repo.index_path());
             }
             scratch.end();

@@ -67,7 +67,8 @@ pub async fn fetch(
         move |stop: &AtomicBool| git.fetch(&revision, depth, force, &meter, stop)
     };
     let url = git.origin().unwrap_or_default();
-    let fetched = converse(cx, source, &url, &meter, work, git::abandon_fetch).await?;
+    let abandon = || git::abandon_fetch(git.path());
+    let fetched = converse(cx, source, &url, &meter, work, abandon).await?;
     cx.events.note(match (fetched.received, &revision) {
         (Some(received), _) => shown(received),
         (None, Revision::Commit(_)) => "the commit is here".to_owned(),

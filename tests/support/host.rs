@@ -423,6 +423,13 @@ impl Host {
             let only = BTreeSet::from([self.name().to_owned()]);
             assert_eq!(listing(&self.path("srv")), only, "beside the checkout");
             self.git(&["fsck", "--strict"]);
+            let packs = self.checkout().join(".git/objects/pack");
+            for name in listing(&packs) {
+                let pack = packs.join(&name);
+                let is_kept = pack.extension().is_some_and(|end| end == "keep");
+                let is_whole = pack.with_extension("idx").exists();
+                assert!(is_whole && !is_kept, "{name} is left");
+            }
             let unfinished = unfinished(&self.checkout().join(".git"));
             assert!(unfinished.is_empty(), "{unfinished:?}");
         }
