@@ -548,7 +548,11 @@ fn disks_that_are_full() {
     let origin = host.origin(&server("one"));
     let srv = host.path("srv");
     let disk = Mount::small_disk(&srv, 256);
-    warns(&doctor(&host, &origin).run(), "disk", &["MiB", "df -h"]);
+    warns(
+        &doctor(&host, &origin).run(),
+        "disk",
+        &["MiB", "df -h", "docker image prune"],
+    );
     let filler = disk.fill(1 << 20);
     fails(
         &doctor(&host, &origin).run(),

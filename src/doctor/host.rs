@@ -258,7 +258,8 @@ fn disk(place: &Path) -> Option<Check> {
     let below =
         |(least, fewest): (u64, u64)| space < least || files.is_some_and(|files| files < fewest);
     let hint = format!(
-        "`df -h {0}` and `df -i {0}`; `sdp prune`, `go clean -cache` and `docker system prune` free some",
+        "`df -h {0}` and `df -i {0}`; `sdp prune REPO --keep 2`, `go clean -cache` and `docker image prune` free \
+         some (not `docker system prune`: it removes the releases that `sdp rollback` needs)",
         quoted(place)
     );
     Some(if below(LITTLE) {
