@@ -24,7 +24,8 @@ pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failu
             format!("could not {what}: the engine at `{endpoint}` does not answer"),
         )
         .hint(
-            "`docker info` shows whether it is stuck; `sudo systemctl restart docker` restarts it",
+            "`docker info` shows whether it is stuck, `journalctl -u docker -n 50` why; restarting the engine \
+             stops every container on its host",
         ),
         Error::DockerResponseServerError { message, .. } => {
             let message = message.trim().trim_end_matches('.');
