@@ -9,6 +9,7 @@ use super::Git;
 use super::journal::lock_of;
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
+use crate::units;
 
 impl Git {
     /// # Errors
@@ -99,9 +100,5 @@ fn age(file: &Path) -> String {
         .ok()
         .and_then(|then| SystemTime::now().duration_since(then).ok())
         .unwrap_or(Duration::ZERO);
-    match age.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
+    units::span(age)
 }
