@@ -246,6 +246,27 @@ fn nothing_deployed() {
     host.is_untouched();
 }
 
+/// A disk that is not mounted is no reason to take away what runs from it.
+#[test]
+fn a_checkout_that_has_gone() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let (checkout, aside) = (host.checkout(), host.path("aside"));
+    fs::rename(&checkout, &aside).unwrap();
+
+    let stop = ["stop", checkout.to_str().unwrap()];
+    let run = host.sdp(&stop).run().exited(2);
+
+    let above = checkout.parent().unwrap().display();
+    let hint = format!("`findmnt -T {above}` and `ls -ld {above}`");
+    assert!(run.stderr.contains(&hint), "{}", run.stderr);
+    assert!(!run.stderr.contains("docker"), "{}", run.stderr);
+    assert_eq!(host.answer(), "one");
+    fs::rename(&aside, &checkout).unwrap();
+    host.holds(&[&first], &[]);
+}
+
 #[test]
 fn one_deployment_at_a_time() {
     let host = Host::new();

@@ -15,6 +15,7 @@ use crate::event::Emitter;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Repository;
+use crate::shell::quoted;
 
 /// The kernel tells nobody that a lock is free without keeping a thread waiting for it.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -126,8 +127,15 @@ impl Store {
             "there is no checkout at `{}` any more",
             repository.path.display()
         );
-        Err(Failure::new(Code::NotDeployed, message)
-            .hint("`sdp status` shows its container; `docker stop` and `docker rm` take that away"))
+        // A disk that is not mounted is not there either, and what ran from it still does.
+        let there = path.ancestors().find(|path| path.exists());
+        let there = quoted(there.unwrap_or(path));
+        Err(
+            Failure::new(Code::NotDeployed, message).hint(format!(
+                "`findmnt -T {there}` and `ls -ld {there}`: if a disk is not mounted, mount it; `sdp deploy` with \
+                 `--url` clones it anew; what runs stays as it is until then"
+            )),
+        )
     }
 
     /// Takes the lock, and waits for it up to `wait`.
