@@ -8,6 +8,7 @@ use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Publish;
 use crate::probe::{self, Candidate};
+use crate::release;
 
 /// How long each call may take when things are taken back, perhaps because the engine is stuck.
 const WAY_BACK: Duration = Duration::from_secs(20);
@@ -108,6 +109,7 @@ pub async fn examine(engine: &Engine, container: &Container, identity: &Identity
     let mut candidate = Candidate {
         id: container.id.clone(),
         name: container.name.clone(),
+        program: release::built(&identity.path, &identity.repository),
         port: identity.port,
         published: Publish::of_port(&details.publish, identity.port),
         health: identity.health.clone(),
