@@ -332,16 +332,28 @@ impl Failure {
     }
 
     /// An error of the operating system while doing `what` (such as "write `/srv/shop/.sdp/lock`").
-    /// A full disk and missing permissions get their own codes; anything else gets `otherwise`.
+    /// A full disk and missing permissions get codes of their own; anything else gets `otherwise`.
     pub fn io(otherwise: Code, what: impl fmt::Display, error: std::io::Error) -> Failure {
         use std::io::ErrorKind as Kind;
         let failure = match error.kind() {
-            Kind::StorageFull | Kind::QuotaExceeded => Failure::new(
+            Kind::StorageFull => Failure::new(
                 Code::DiskFull,
                 format!("could not {what}: no space left on the disk"),
             )
-            .hint("`df -h` and `df -i` show what is full; old releases go with a smaller `--keep`"),
-            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => Failure::new(
+            .hint(
+                "`df -h` and `df -i` show what is full; `sdp prune REPO --keep 1` removes old releases",
+            ),
+            Kind::QuotaExceeded => Failure::new(
+                Code::DiskFull,
+                format!("could not {what}: the quota is used up"),
+            )
+            .hint("`quota -s` shows whose; `sdp prune REPO --keep 1` removes old releases"),
+            Kind::ReadOnlyFilesystem => Failure::new(
+                Code::PermissionDenied,
+                format!("could not {what}: the file system is read-only"),
+            )
+            .hint("`findmnt -T PATH` and `dmesg | tail` show why"),
+            Kind::PermissionDenied => Failure::new(
                 Code::PermissionDenied,
                 format!("could not {what}: permission denied"),
             )
@@ -415,6 +427,46 @@ impl From<anyhow::Error> for Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_the_disk_refuses_is_told_by_its_cause() {
+        use std::io::ErrorKind as Kind;
+        for (kind, code, says, hint) in [
+            (
+                Kind::StorageFull,
+                Code::DiskFull,
+                "no space left",
+                "`df -h`",
+            ),
+            (
+                Kind::QuotaExceeded,
+                Code::DiskFull,
+                "the quota is used up",
+                "`quota -s`",
+            ),
+            (
+                Kind::ReadOnlyFilesystem,
+                Code::PermissionDenied,
+                "the file system is read-only",
+                "`findmnt -T PATH`",
+            ),
+            (
+                Kind::PermissionDenied,
+                Code::PermissionDenied,
+                "permission denied",
+                "`ls -ld` the path",
+            ),
+        ] {
+            let failure = Failure::io(Code::GitFailed, "write `a`", kind.into());
+            assert_eq!(failure.code, code, "{kind:?}");
+            let message = format!("could not write `a`: {says}");
+            assert!(failure.message.starts_with(&message), "{failure:?}");
+            assert!(
+                failure.hint.as_ref().unwrap().starts_with(hint),
+                "{failure:?}"
+            );
+        }
+    }
 
     /// The codes are an interface: the table in the README, the schema and the code list the same.
     #[test]
