@@ -282,7 +282,7 @@ pub fn dirty(files: &[BString]) -> Failure {
         many => format!("{} tracked files have local changes", many.len()),
     };
     Failure::new(Code::CheckoutDirty, message)
-        .hint("`--force` drops them; `git stash` keeps them for later")
+        .hint("`git stash` in the checkout keeps them; `--force` drops them for good")
         .detail(named(files))
 }
 
