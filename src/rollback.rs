@@ -12,6 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::panics;
 use crate::plan::Repository;
 use crate::run::{self, Ended, Ending, Run};
+use crate::shell::quoted;
 use crate::stage::{health, start};
 use crate::upkeep;
 
@@ -80,7 +81,7 @@ async fn hand_over(
     }
     if !identity.has_release() {
         let message = format!("the release `{}` is gone", identity.release.display());
-        return Err(Failure::new(Code::NoRelease, message).hint(others(&containers)));
+        return Err(Failure::new(Code::NoRelease, message).hint(others(repository, &containers)));
     }
     let details = engine
         .inspect(&container.id)
@@ -166,10 +167,10 @@ async fn choose(
             )
         }
     };
-    Err(Failure::new(Code::NoRelease, message).hint(others(containers)))
+    Err(Failure::new(Code::NoRelease, message).hint(others(repository, containers)))
 }
 
-fn others(containers: &[Container]) -> String {
+fn others(repository: &Repository, containers: &[Container]) -> String {
     let ids: Vec<&str> = containers
         .iter()
         .filter_map(|container| container.identity.as_ref())
@@ -178,7 +179,11 @@ fn others(containers: &[Container]) -> String {
         .collect();
     match ids.as_slice() {
         [] => "`sdp deploy` makes a new one".to_owned(),
-        ids => format!("`--to ID` takes one of {}", ids.join(", ")),
+        ids => format!(
+            "`sdp rollback {} --to ID` takes one of {}",
+            quoted(&repository.path),
+            ids.join(", ")
+        ),
     }
 }
 
