@@ -105,7 +105,7 @@ pub enum Code {
     /// The former container could not be started again.
     FormerLost,
 
-    /// Another deployment of this repository is under way.
+    /// Another deployment of this repository is under way, or one was cut at another engine.
     Locked,
     /// Nothing of this repository is deployed here.
     NotDeployed,

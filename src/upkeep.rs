@@ -1,5 +1,7 @@
 //! What is put in order: after a run that was killed, and after a success.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use tokio::time::timeout;
 
@@ -108,7 +110,7 @@ pub async fn recover(
     if let Some(underway) = &underway
         && underway.is_elsewhere(&engine.mark().await?)
     {
-        return Err(underway_elsewhere(underway));
+        return Err(underway_elsewhere(underway, &repository.path));
     }
     let settled = match &underway {
         Some(underway) => settle(engine, underway, &found, &mut done, emitter).await?,
@@ -152,16 +154,16 @@ pub async fn recover(
 
 /// The failure of whoever finds a hand-over that was cut at another engine: what the containers there are
 /// like nobody can tell here.
-pub fn underway_elsewhere(underway: &Underway) -> Failure {
+pub fn underway_elsewhere(underway: &Underway, checkout: &Path) -> Failure {
     let message = format!(
         "an earlier run was killed as it handed over to `{}` at another engine, `{}`",
         underway.incoming, underway.address
     );
     Failure::new(Code::Locked, message).hint(format!(
-        "`sdp -H {0} status` shows what runs there; `deploy`, `start`, `stop` or `rollback` with `-H {0}` puts it in \
-         order; if that engine is gone for good, remove `{1}`",
+        "`sdp -H {0} status` shows what runs there; `deploy`, `start`, `stop`, `rollback` or `prune` with `-H {0}` \
+         puts it in order; if that engine is gone for good, `rm {1}`",
         quoted(&underway.address),
-        ".sdp/handover.json"
+        quoted(release::underway_file(checkout))
     ))
 }
 

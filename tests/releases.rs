@@ -85,7 +85,10 @@ fn start_of_a_release_that_is_gone() {
     assert_eq!(run.problem().code, "no_release", "{}", run.story());
     let path = host.checkout().display().to_string();
     let (id, hint) = (first.deployment(), run.problem().hint.as_deref().unwrap());
-    assert_eq!(hint, format!("`sdp rollback {path} --to ID` takes one of {id}"));
+    assert_eq!(
+        hint,
+        format!("`sdp rollback {path} --to ID` takes one of {id}")
+    );
     let back = host.sdp(&["rollback", &path, "--to", id, "--json"]).run();
     assert_eq!(back.exited(0).container(), first.container());
 }

@@ -148,7 +148,10 @@ pub fn underway(plan: &Plan, mark: Option<&str>) -> Option<Check> {
         None => {
             let underway = release::cut(path).0?;
             if mark.is_some_and(|mark| underway.is_elsewhere(mark)) {
-                return Some(failed("service", &upkeep::underway_elsewhere(&underway)));
+                return Some(failed(
+                    "service",
+                    &upkeep::underway_elsewhere(&underway, path),
+                ));
             }
             Some(warning("service", upkeep::cut_line(&underway), IN_ORDER))
         }

@@ -394,6 +394,11 @@ pub fn built(path: &Path, repository: &str) -> PathBuf {
     path.join(DIRECTORY).join(BUILD).join(program(repository))
 }
 
+/// Where it is written down what is under way, in the checkout at `path`.
+pub fn underway_file(path: &Path) -> PathBuf {
+    path.join(DIRECTORY).join(UNDERWAY)
+}
+
 /// The program's file name in a release.
 pub fn program(repository: &str) -> String {
     format!("app-{repository}")
