@@ -113,15 +113,26 @@ fn explain(
         "host key verification failed",
         "host identification has changed",
     ]) {
-        let message = if any(&["identification has changed"]) {
-            format!("the host key of `{host}` is not the one that ssh knows")
+        let target = ssh_target(url, host);
+        // ssh refuses a changed key by hand, too.
+        let (message, hint) = if any(&["identification has changed"]) {
+            (
+                format!("the host key of `{host}` is not the one that ssh knows"),
+                format!(
+                    "`ssh {target}` tells where the old one stands; ask who runs `{host}` whether its key was \
+                     changed; only then `ssh-keygen -R {}`, and `ssh {target}` once by hand",
+                    known_as(url, host)
+                ),
+            )
         } else {
-            format!("ssh does not know the host key of `{host}`")
+            (
+                format!("ssh does not know the host key of `{host}`"),
+                format!(
+                    "`ssh {target}` once by hand, and compare its fingerprint with the one that the host publishes"
+                ),
+            )
         };
-        return Failure::new(Code::RemoteDenied, message).hint(format!(
-            "`ssh {}` once by hand, and compare its fingerprint with the one that the host publishes",
-            ssh_target(url, host)
-        ));
+        return Failure::new(Code::RemoteDenied, message).hint(hint);
     }
     let is_denied = error.is_unauthenticated()
         || any(&[
@@ -255,6 +266,14 @@ fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure 
             "`SDP_GIT_TOKEN=TOKEN` (and `SDP_GIT_USER`), `--git-token-file FILE`, ~/.netrc or a \
              credential helper of git's: sdp never asks",
         )
+    }
+}
+
+/// The host as `known_hosts` names it, for ssh-keygen: with the port if it is another than ssh's own.
+fn known_as(url: &gix::Url, host: &str) -> String {
+    match url.port {
+        Some(port) if port != 22 => quoted(format!("[{host}]:{port}")),
+        _ => quoted(host),
     }
 }
 
