@@ -46,18 +46,20 @@ pub async fn rollback(
         Goal::Previous | Goal::Last => "",
     };
     let mut run = Run::begin(what, id, repository, emitter, interrupt);
-    let result = panics::caught(hand_over(&mut run, goal, canary, repository, engine)).await;
+    let work = hand_over(&mut run, what, goal, canary, repository, engine);
+    let result = panics::caught(work).await;
     run.end(Some(engine), result).await
 }
 
 async fn hand_over(
     run: &mut Run<'_>,
+    what: &str,
     goal: Goal<'_>,
     canary: Canary,
     repository: &Repository,
     engine: &Engine,
 ) -> Result<Ending> {
-    let store = upkeep::store(engine, repository, "rollback").await?;
+    let store = upkeep::store(engine, repository, what).await?;
     let store = Rc::clone(run.store.insert(Rc::new(store)));
     let recovered = upkeep::recover(engine, &store, repository, run.emitter);
     let containers = run.interrupt.or(recovered).await?;

@@ -14,6 +14,9 @@ use crate::plan::{Repository, Warning};
 use crate::release::{self, Stop, Store, Underway};
 use crate::shell::quoted;
 
+/// The command that puts in order what a killed run has left: `status`, `logs` and `doctor` change nothing.
+pub const NEXT: &str = "the next `deploy`, `start`, `stop`, `rollback` or `prune`";
+
 /// How many files a warning names.
 const NAMED_FILES: usize = 10;
 
@@ -167,7 +170,7 @@ pub fn underway_elsewhere(underway: &Underway, checkout: &Path) -> Failure {
     ))
 }
 
-/// What the next command will make of a hand-over that was cut.
+/// What the next command that changes something will make of a hand-over that was cut.
 pub fn cut_line(underway: &Underway) -> String {
     let incoming = &underway.incoming;
     let back = match underway.formers.as_slice() {
@@ -179,12 +182,12 @@ pub fn cut_line(underway: &Underway) -> String {
     };
     if underway.failed {
         return format!(
-            "an earlier run was killed as it took `{incoming}` back: that is completed by the next command{back}"
+            "an earlier run was killed as it took `{incoming}` back: that is completed by {NEXT}{back}"
         );
     }
     format!(
-        "an earlier run was killed as it handed over to `{incoming}`: the next command completes that if it proves \
-         itself; else it is taken back{back}"
+        "an earlier run was killed as it handed over to `{incoming}`: {NEXT} completes that if \
+         it proves itself; else it is taken back{back}"
     )
 }
 
