@@ -246,7 +246,7 @@ pub enum Stream {
 #[command(after_help = "\
 Examples:
   sdp status                       everything that sdp runs on this host
-  sdp status shop --json | jq -r .commit
+  sdp status shop --json | jq -r 'select(.kind == \"service\").commit'
   sdp status shop --history        what was done to it")]
 pub struct Status {
     /// The repository: a name, a checkout, or a URL [default: all]
