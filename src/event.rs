@@ -396,7 +396,7 @@ pub enum Event {
     Log(LogLines),
     /// The last event of a deployment, but for the log lines of `--follow`.
     Status(Box<Summary>),
-    /// The last event of `sdp status` and `sdp logs`: there is no more.
+    /// The last event of `sdp status`, `sdp logs` and `sdp config`: there is no more.
     Answered,
     /// The last event of a command that could not do its work, where it is no deployment.
     Aborted {
