@@ -52,7 +52,7 @@ pub enum Code {
     RemoteUnreachable,
     /// The remote has stopped answering.
     RemoteTimeout,
-    /// The remote refuses these credentials, or any without.
+    /// The remote refuses these credentials, or any without, or ssh does not trust its host key.
     RemoteDenied,
     /// The remote has no such repository.
     RemoteNotFound,
@@ -70,7 +70,7 @@ pub enum Code {
     UntrackedInTheWay,
     /// Local and remote branch have both moved.
     BranchDiverged,
-    /// Another git process holds the index, or died holding it.
+    /// Another git process holds a lock file of git's, or died holding it.
     GitLocked,
     /// A merge, rebase or the like has been begun in the checkout and not finished.
     GitUnfinished,
@@ -83,7 +83,7 @@ pub enum Code {
     NoMainPackage,
     /// More than one main package, and none of them named.
     SeveralMainPackages,
-    /// No `go.mod` to build from.
+    /// No `go.mod` to build from, or no such `--workdir`.
     NoModule,
     /// The compiler, or the go command, said no.
     BuildFailed,
@@ -92,7 +92,7 @@ pub enum Code {
     /// A hook's command said no.
     HookFailed,
 
-    /// The engine refused to create or start the container.
+    /// The release could not be written, or the engine refused to create or start the container.
     StartFailed,
     /// A host port is held by another container or process.
     PortTaken,
@@ -113,7 +113,7 @@ pub enum Code {
     NoRelease,
     /// Ctrl-C (SIGINT).
     Interrupted,
-    /// SIGTERM.
+    /// SIGTERM, or a closed terminal (SIGHUP).
     Terminated,
 }
 
