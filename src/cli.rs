@@ -147,7 +147,7 @@ pub struct Global {
     pub color: Color,
 
     /// The engine's address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST
-    /// [default: that of docker's context]
+    /// [default: DOCKER_CONTEXT, else host in sdp.toml, else docker's current context]
     #[arg(
         short = 'H',
         long,
