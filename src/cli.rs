@@ -53,7 +53,7 @@ pub enum Command {
     Status(Status),
     Prune(Prune),
     Doctor(Box<Doctor>),
-    /// Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default
+    /// Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)
     ///
     /// Takes REPO and the flags of deploy, and does nothing. Values of variables are left out.
     #[command(after_help = "\

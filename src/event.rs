@@ -281,7 +281,7 @@ pub struct Kept {
     pub commit: Commit,
 }
 
-/// What a deployment would be told, of `sdp config`.
+/// A setting that a deployment would use, of `sdp config`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// A flag's long name, or `repository`; it comes once for each value of a list.
@@ -405,7 +405,7 @@ pub enum Event {
     },
     /// `sdp status`: one of what there is; they come sorted by name.
     Service(Box<Service>),
-    /// `sdp config`: one of what a deployment would be told.
+    /// `sdp config`: one of the settings a deployment would use.
     Setting(Setting),
     /// `sdp status --history`: one of what was done, oldest first.
     Past {

@@ -443,7 +443,7 @@ impl Asked<'_> {
                 quoted(self.program)
             )
         } else {
-            "what it printed last is above; mend that, or its settings (`-e`, `--env-file`), and deploy again"
+            "what it printed last is above; fix that, or its settings (`-e`, `--env-file`), and deploy again"
         };
         Failure::new(Code::Crashed, message)
             .hint(hint)

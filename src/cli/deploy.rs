@@ -33,8 +33,8 @@ pub struct Deploy {
     #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "request")]
     pub repo: Option<Repo>,
 
-    /// Read more from a JSON object of these flags, - for standard input: no secret in the
-    /// process list
+    /// Read further flags from a JSON object, - for standard input; keeps secrets out of the process
+    /// list
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub request: Option<PathBuf>,
 

@@ -237,7 +237,7 @@ impl Chart<'_> {
         }
         let failed = self.failed.join(", ");
         let message = format!("a deployment would fail: {failed}");
-        let hint = "each line above that failed says how to mend it; `sdp doctor` again then";
+        let hint = "each line above that failed says how to fix it; `sdp doctor` again then";
         Err(Failure::new(Code::HostNotReady, message).hint(hint))
     }
 }

@@ -165,7 +165,7 @@ fn untrusted(endpoint: &str, error: &rustls::Error) -> Failure {
         _ => (
             Code::EngineUnreachable,
             format!("what answers at `{endpoint}` does not speak TLS as it should"),
-            "unset DOCKER_TLS_VERIFY if the engine does without, or mend the port",
+            "unset DOCKER_TLS_VERIFY if the engine does without, or fix the port",
         ),
     };
     Failure::new(code, message)

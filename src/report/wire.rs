@@ -119,7 +119,7 @@ pub enum Rest<'a> {
     },
 }
 
-/// The keys of `sdp config`: what a deployment would be told, one line a value.
+/// The keys of `sdp config`: the settings a deployment would use, one line a value.
 #[derive(Serialize)]
 pub struct SettingKeys<'a> {
     /// A flag's long name, or `repository`.
