@@ -15,7 +15,7 @@ use clap_complete::Shell;
 
 pub use deploy::{Container, Deliver, Deploy, Limits, Login, Mount, Pull, Settings, Source};
 pub use doctor::Doctor;
-pub use parse::{Given, Layer, is_merged, is_revision, keys, name_in, parse};
+pub use parse::{Given, Layer, REVISIONS, is_merged, is_revision, keys, name_in, parse};
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
 /// no Dockerfile.

@@ -39,7 +39,7 @@ pub enum Layer {
 const MERGED: [&str; 3] = ["env", "label", "variables"];
 
 /// Ids of what a deployment can be of.
-const REVISIONS: [&str; 3] = ["branch", "tag", "commit"];
+pub const REVISIONS: [&str; 3] = ["branch", "tag", "commit"];
 
 /// The flags and the one argument that can stand elsewhere: those of `deploy`, and the engine's
 /// address.
