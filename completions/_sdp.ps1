@@ -22,8 +22,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
     $completions = @(switch ($command) {
         'sdp' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
@@ -43,13 +43,13 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what runs, since when, and on which commit')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove old releases and their stopped containers')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock')
-            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Write the completions for a shell to standard output')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'sdp;deploy' {
-            [CompletionResult]::new('--request', '--request', [CompletionResultType]::ParameterName, 'Read more from a JSON object of these flags, - for standard input: no secret in the process list')
+            [CompletionResult]::new('--request', '--request', [CompletionResultType]::ParameterName, 'Read further flags from a JSON object, - for standard input; keeps secrets out of the process list')
             [CompletionResult]::new('-b', '-b', [CompletionResultType]::ParameterName, 'The branch to deploy [default: the one that is checked out]')
             [CompletionResult]::new('--branch', '--branch', [CompletionResultType]::ParameterName, 'The branch to deploy [default: the one that is checked out]')
             [CompletionResult]::new('--tag', '--tag', [CompletionResultType]::ParameterName, 'The tag to deploy instead')
@@ -102,8 +102,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--before-start', '--before-start', [CompletionResultType]::ParameterName, 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays')
             [CompletionResult]::new('--after-deploy', '--after-deploy', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag')
@@ -128,8 +128,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;rollback' {
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'The deployment to go back to; `sdp status REPO` lists them')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--no-canary', '--no-canary', [CompletionResultType]::ParameterName, 'Never run two releases at once: stop the one that runs first')
@@ -143,8 +143,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;start' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
@@ -158,8 +158,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;stop' {
             [CompletionResult]::new('--stop-timeout', '--stop-timeout', [CompletionResultType]::ParameterName, 'How long the program may take to stop before it is killed [default: as its deployment was told]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
@@ -177,8 +177,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'End that long ago, or at that moment; with --follow, when it comes')
             [CompletionResult]::new('--stream', '--stream', [CompletionResultType]::ParameterName, 'Only one of the two streams')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C or `sdp stop`')
@@ -197,8 +197,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;status' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--history', '--history', [CompletionResultType]::ParameterName, 'What was done to it, oldest first')
@@ -213,8 +213,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         'sdp;prune' {
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'How many releases stay; the one that serves counts')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be removed')
@@ -279,8 +279,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--before-start', '--before-start', [CompletionResultType]::ParameterName, 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays')
             [CompletionResult]::new('--after-deploy', '--after-deploy', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag')
@@ -299,7 +299,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             break
         }
         'sdp;config' {
-            [CompletionResult]::new('--request', '--request', [CompletionResultType]::ParameterName, 'Read more from a JSON object of these flags, - for standard input: no secret in the process list')
+            [CompletionResult]::new('--request', '--request', [CompletionResultType]::ParameterName, 'Read further flags from a JSON object, - for standard input; keeps secrets out of the process list')
             [CompletionResult]::new('-b', '-b', [CompletionResultType]::ParameterName, 'The branch to deploy [default: the one that is checked out]')
             [CompletionResult]::new('--branch', '--branch', [CompletionResultType]::ParameterName, 'The branch to deploy [default: the one that is checked out]')
             [CompletionResult]::new('--tag', '--tag', [CompletionResultType]::ParameterName, 'The tag to deploy instead')
@@ -352,8 +352,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('--before-start', '--before-start', [CompletionResultType]::ParameterName, 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays')
             [CompletionResult]::new('--after-deploy', '--after-deploy', [CompletionResultType]::ParameterName, 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag')
@@ -377,8 +377,8 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
         }
         'sdp;completions' {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected')
-            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
-            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]')
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]')
             [CompletionResult]::new('--environment', '--environment', [CompletionResultType]::ParameterName, 'The environment of a repository in sdp.toml: a deployment of its own')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Write JSON lines to standard output, and nothing else')
@@ -398,7 +398,7 @@ Register-ArgumentCompleter -Native -CommandName 'sdp' -ScriptBlock {
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what runs, since when, and on which commit')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove old releases and their stopped containers')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock')
-            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Write the completions for a shell to standard output')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break

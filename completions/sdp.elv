@@ -19,8 +19,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
     var completions = [
         &'sdp'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --json 'Write JSON lines to standard output, and nothing else'
@@ -40,12 +40,12 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand status 'Show what runs, since when, and on which commit'
             cand prune 'Remove old releases and their stopped containers'
             cand doctor 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock'
-            cand config 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default'
+            cand config 'Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)'
             cand completions 'Write the completions for a shell to standard output'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'sdp;deploy'= {
-            cand --request 'Read more from a JSON object of these flags, - for standard input: no secret in the process list'
+            cand --request 'Read further flags from a JSON object, - for standard input; keeps secrets out of the process list'
             cand -b 'The branch to deploy [default: the one that is checked out]'
             cand --branch 'The branch to deploy [default: the one that is checked out]'
             cand --tag 'The tag to deploy instead'
@@ -98,8 +98,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --before-start 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays'
             cand --after-deploy 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -123,8 +123,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;rollback'= {
             cand --to 'The deployment to go back to; `sdp status REPO` lists them'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --no-canary 'Never run two releases at once: stop the one that runs first'
@@ -137,8 +137,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;start'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --json 'Write JSON lines to standard output, and nothing else'
@@ -151,8 +151,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;stop'= {
             cand --stop-timeout 'How long the program may take to stop before it is killed [default: as its deployment was told]'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --json 'Write JSON lines to standard output, and nothing else'
@@ -169,8 +169,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --until 'End that long ago, or at that moment; with --follow, when it comes'
             cand --stream 'Only one of the two streams'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand -f 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C or `sdp stop`'
@@ -188,8 +188,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;status'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --history 'What was done to it, oldest first'
@@ -203,8 +203,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         &'sdp;prune'= {
             cand --keep 'How many releases stay; the one that serves counts'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --dry-run 'Only say what would be removed'
@@ -268,8 +268,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --before-start 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays'
             cand --after-deploy 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -287,7 +287,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'sdp;config'= {
-            cand --request 'Read more from a JSON object of these flags, - for standard input: no secret in the process list'
+            cand --request 'Read further flags from a JSON object, - for standard input; keeps secrets out of the process list'
             cand -b 'The branch to deploy [default: the one that is checked out]'
             cand --branch 'The branch to deploy [default: the one that is checked out]'
             cand --tag 'The tag to deploy instead'
@@ -340,8 +340,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand --before-start 'A shell command in a container of the new release, before that replaces what runs: a migration; if it fails, what runs stays'
             cand --after-deploy 'A shell command on this host, in --workdir, once a new release serves; not where nothing changed, and not after a rollback'
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --force 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -364,8 +364,8 @@ set edit:completion:arg-completer[sdp] = {|@words|
         }
         &'sdp;completions'= {
             cand --color 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected'
-            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
-            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker''s context]'
+            cand -H 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
+            cand --host 'The engine''s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker''s current context]'
             cand --environment 'The environment of a repository in sdp.toml: a deployment of its own'
             cand --config 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]'
             cand --json 'Write JSON lines to standard output, and nothing else'
@@ -384,7 +384,7 @@ set edit:completion:arg-completer[sdp] = {|@words|
             cand status 'Show what runs, since when, and on which commit'
             cand prune 'Remove old releases and their stopped containers'
             cand doctor 'Say whether this host is ready to deploy: engine, go, git''s remote, image, ports, disk, clock'
-            cand config 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default'
+            cand config 'Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)'
             cand completions 'Write the completions for a shell to standard output'
             cand help 'Print this message or the help of the given subcommand(s)'
         }

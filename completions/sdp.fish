@@ -27,7 +27,7 @@ end
 complete -c sdp -n "__fish_sdp_needs_command" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_needs_command" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_needs_command" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_needs_command" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_needs_command" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -44,10 +44,10 @@ complete -c sdp -n "__fish_sdp_needs_command" -f -a "logs" -d 'Show what the pro
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "status" -d 'Show what runs, since when, and on which commit'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "prune" -d 'Remove old releases and their stopped containers'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
-complete -c sdp -n "__fish_sdp_needs_command" -f -a "config" -d 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default'
+complete -c sdp -n "__fish_sdp_needs_command" -f -a "config" -d 'Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "completions" -d 'Write the completions for a shell to standard output'
 complete -c sdp -n "__fish_sdp_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l request -d 'Read more from a JSON object of these flags, - for standard input: no secret in the process list' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l request -d 'Read further flags from a JSON object, - for standard input; keeps secrets out of the process list' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l tag -d 'The tag to deploy instead' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l commit -d 'The commit to deploy instead: its id, or the beginning of it' -r
@@ -103,7 +103,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l after-deploy -d 'A sh
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand deploy" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand deploy" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -124,7 +124,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l to -d 'The deployme
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand rollback" -l no-canary -d 'Never run two releases at once: stop the one that runs first'
@@ -135,7 +135,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand rollback" -s h -l help -d 'Print
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand start" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand start" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -146,7 +146,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand stop" -l stop-timeout -d 'How lo
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand stop" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand stop" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -161,7 +161,7 @@ stderr\t''"
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand logs" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand logs" -s f -l follow -d 'Go on with what it prints from now on, also after restarts and deployments, until Ctrl-C or `sdp stop`'
@@ -175,7 +175,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand logs" -s h -l help -d 'Print hel
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand status" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand status" -l history -d 'What was done to it, oldest first'
@@ -187,7 +187,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand prune" -l keep -d 'How many rele
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand prune" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand prune" -l dry-run -d 'Only say what would be removed'
@@ -250,7 +250,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l after-deploy -d 'A sh
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -264,7 +264,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l json -d 'Write JSON l
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s q -l quiet -d 'Say nothing but warnings and errors'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -l verbose -d 'Say more: each stage as it starts, each remark'
 complete -c sdp -n "__fish_sdp_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sdp -n "__fish_sdp_using_subcommand config" -l request -d 'Read more from a JSON object of these flags, - for standard input: no secret in the process list' -r -F
+complete -c sdp -n "__fish_sdp_using_subcommand config" -l request -d 'Read further flags from a JSON object, - for standard input; keeps secrets out of the process list' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand config" -s b -l branch -d 'The branch to deploy [default: the one that is checked out]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l tag -d 'The tag to deploy instead' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l commit -d 'The commit to deploy instead: its id, or the beginning of it' -r
@@ -320,7 +320,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -l after-deploy -d 'A sh
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand config" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand config" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand config" -l force -d 'Drop local changes to tracked files, and follow a rewritten branch or a moved tag'
@@ -340,7 +340,7 @@ complete -c sdp -n "__fish_sdp_using_subcommand config" -s h -l help -d 'Print h
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR and CLICOLOR_FORCE are respected' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: that of docker\'s context]' -r
+complete -c sdp -n "__fish_sdp_using_subcommand completions" -s H -l host -d 'The engine\'s address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST [default: DOCKER_CONTEXT, else host in sdp.toml, else docker\'s current context]' -r
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l environment -d 'The environment of a repository in sdp.toml: a deployment of its own' -r
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l config -d 'The configuration [default: ./sdp.toml, else in $XDG_CONFIG_HOME/sdp, else in /etc/sdp]' -r -F
 complete -c sdp -n "__fish_sdp_using_subcommand completions" -l json -d 'Write JSON lines to standard output, and nothing else'
@@ -355,6 +355,6 @@ complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcom
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "status" -d 'Show what runs, since when, and on which commit'
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "prune" -d 'Remove old releases and their stopped containers'
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "doctor" -d 'Say whether this host is ready to deploy: engine, go, git\'s remote, image, ports, disk, clock'
-complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "config" -d 'Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default'
+complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "config" -d 'Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)'
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "completions" -d 'Write the completions for a shell to standard output'
 complete -c sdp -n "__fish_sdp_using_subcommand help; and not __fish_seen_subcommand_from deploy rollback start stop logs status prune doctor config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

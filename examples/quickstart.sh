@@ -84,7 +84,7 @@ need_go "$dir/go-bin"
 go version
 choose_image
 
-say "building sdp (some six minutes the first time, on two cores)"
+say "building sdp (takes some minutes the first time)"
 cargo build --release --locked --manifest-path "$repo/Cargo.toml"
 sdp=$(cargo metadata --format-version 1 --no-deps --manifest-path "$repo/Cargo.toml" |
   sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/release/sdp

@@ -15,7 +15,7 @@ use clap_complete::Shell;
 
 pub use deploy::{Container, Deliver, Deploy, Limits, Login, Mount, Pull, Settings, Source};
 pub use doctor::Doctor;
-pub use parse::{Given, Layer, is_merged, is_revision, keys, name_in, parse};
+pub use parse::{Given, Layer, REVISIONS, is_merged, is_revision, keys, name_in, parse};
 
 /// Deploy a git branch of a Go program as a container: git and go build on the host, a stock image,
 /// no Dockerfile.
@@ -53,7 +53,7 @@ pub enum Command {
     Status(Status),
     Prune(Prune),
     Doctor(Box<Doctor>),
-    /// Show what a deployment would be told, and by whom: flag, variable, sdp.toml, default
+    /// Show the settings a deployment would use, and where each comes from (flag, variable, sdp.toml, default)
     ///
     /// Takes REPO and the flags of deploy, and does nothing. Values of variables are left out.
     #[command(after_help = "\
@@ -147,7 +147,7 @@ pub struct Global {
     pub color: Color,
 
     /// The engine's address, such as unix:///run/docker.sock, tcp://HOST:2376 or ssh://USER@HOST
-    /// [default: that of docker's context]
+    /// [default: DOCKER_CONTEXT, else host in sdp.toml, else docker's current context]
     #[arg(
         short = 'H',
         long,
@@ -246,7 +246,7 @@ pub enum Stream {
 #[command(after_help = "\
 Examples:
   sdp status                       everything that sdp runs on this host
-  sdp status shop --json | jq -r .commit
+  sdp status shop --json | jq -r 'select(.kind == \"service\").commit'
   sdp status shop --history        what was done to it")]
 pub struct Status {
     /// The repository: a name, a checkout, or a URL [default: all]

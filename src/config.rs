@@ -175,7 +175,7 @@ impl Config {
         let mut given: Vec<Given> = entries.iter().map(Entry::given).collect();
         if revision {
             // A variable of another kind of revision is beaten, too.
-            for id in ["branch", "tag", "commit"] {
+            for id in cli::REVISIONS {
                 if !given.iter().any(|given| given.id == id) {
                     given.push(Given {
                         id: id.to_owned(),

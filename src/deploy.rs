@@ -287,7 +287,7 @@ async fn after_deploy(run: &mut Run<'_>, plan: &Plan, command: &str, facts: &Fac
         .stage(Stage::AfterDeploy, async |cx| {
             let ran = hook::on_host(&cx, plan, command, facts).await;
             ran.map_err(|failure| match failure.code {
-                Code::HookFailed => failure.hint("mend it, and run it by hand: the release serves"),
+                Code::HookFailed => failure.hint("fix it, and run it by hand: the release serves"),
                 _ => failure,
             })
         })

@@ -281,7 +281,7 @@ pub struct Kept {
     pub commit: Commit,
 }
 
-/// What a deployment would be told, of `sdp config`.
+/// A setting that a deployment would use, of `sdp config`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// A flag's long name, or `repository`; it comes once for each value of a list.
@@ -396,7 +396,7 @@ pub enum Event {
     Log(LogLines),
     /// The last event of a deployment, but for the log lines of `--follow`.
     Status(Box<Summary>),
-    /// The last event of `sdp status` and `sdp logs`: there is no more.
+    /// The last event of `sdp status`, `sdp logs` and `sdp config`: there is no more.
     Answered,
     /// The last event of a command that could not do its work, where it is no deployment.
     Aborted {
@@ -405,7 +405,7 @@ pub enum Event {
     },
     /// `sdp status`: one of what there is; they come sorted by name.
     Service(Box<Service>),
-    /// `sdp config`: one of what a deployment would be told.
+    /// `sdp config`: one of the settings a deployment would use.
     Setting(Setting),
     /// `sdp status --history`: one of what was done, oldest first.
     Past {

@@ -52,7 +52,7 @@ pub enum Code {
     RemoteUnreachable,
     /// The remote has stopped answering.
     RemoteTimeout,
-    /// The remote refuses these credentials, or any without.
+    /// The remote refuses these credentials, or any without, or ssh does not trust its host key.
     RemoteDenied,
     /// The remote has no such repository.
     RemoteNotFound,
@@ -70,7 +70,7 @@ pub enum Code {
     UntrackedInTheWay,
     /// Local and remote branch have both moved.
     BranchDiverged,
-    /// Another git process holds the index, or died holding it.
+    /// Another git process holds a lock file of git's, or died holding it.
     GitLocked,
     /// A merge, rebase or the like has been begun in the checkout and not finished.
     GitUnfinished,
@@ -83,7 +83,7 @@ pub enum Code {
     NoMainPackage,
     /// More than one main package, and none of them named.
     SeveralMainPackages,
-    /// No `go.mod` to build from.
+    /// No `go.mod` to build from, or no such `--workdir`.
     NoModule,
     /// The compiler, or the go command, said no.
     BuildFailed,
@@ -92,7 +92,7 @@ pub enum Code {
     /// A hook's command said no.
     HookFailed,
 
-    /// The engine refused to create or start the container.
+    /// The release could not be written, or the engine refused to create or start the container.
     StartFailed,
     /// A host port is held by another container or process.
     PortTaken,
@@ -105,7 +105,7 @@ pub enum Code {
     /// The former container could not be started again.
     FormerLost,
 
-    /// Another deployment of this repository is under way.
+    /// Another deployment of this repository is under way, or one was cut at another engine.
     Locked,
     /// Nothing of this repository is deployed here.
     NotDeployed,
@@ -113,7 +113,7 @@ pub enum Code {
     NoRelease,
     /// Ctrl-C (SIGINT).
     Interrupted,
-    /// SIGTERM.
+    /// SIGTERM, or a closed terminal (SIGHUP).
     Terminated,
 }
 
@@ -332,16 +332,28 @@ impl Failure {
     }
 
     /// An error of the operating system while doing `what` (such as "write `/srv/shop/.sdp/lock`").
-    /// A full disk and missing permissions get their own codes; anything else gets `otherwise`.
+    /// A full disk and missing permissions get codes of their own; anything else gets `otherwise`.
     pub fn io(otherwise: Code, what: impl fmt::Display, error: std::io::Error) -> Failure {
         use std::io::ErrorKind as Kind;
         let failure = match error.kind() {
-            Kind::StorageFull | Kind::QuotaExceeded => Failure::new(
+            Kind::StorageFull => Failure::new(
                 Code::DiskFull,
                 format!("could not {what}: no space left on the disk"),
             )
-            .hint("`df -h` and `df -i` show what is full; old releases go with a smaller `--keep`"),
-            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => Failure::new(
+            .hint(
+                "`df -h` and `df -i` show what is full; `sdp prune REPO --keep 1` removes old releases",
+            ),
+            Kind::QuotaExceeded => Failure::new(
+                Code::DiskFull,
+                format!("could not {what}: the quota is used up"),
+            )
+            .hint("`quota -s` shows whose; `sdp prune REPO --keep 1` removes old releases"),
+            Kind::ReadOnlyFilesystem => Failure::new(
+                Code::PermissionDenied,
+                format!("could not {what}: the file system is read-only"),
+            )
+            .hint("`findmnt -T PATH` and `dmesg | tail` show why"),
+            Kind::PermissionDenied => Failure::new(
                 Code::PermissionDenied,
                 format!("could not {what}: permission denied"),
             )
@@ -415,6 +427,46 @@ impl From<anyhow::Error> for Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_the_disk_refuses_is_told_by_its_cause() {
+        use std::io::ErrorKind as Kind;
+        for (kind, code, says, hint) in [
+            (
+                Kind::StorageFull,
+                Code::DiskFull,
+                "no space left",
+                "`df -h`",
+            ),
+            (
+                Kind::QuotaExceeded,
+                Code::DiskFull,
+                "the quota is used up",
+                "`quota -s`",
+            ),
+            (
+                Kind::ReadOnlyFilesystem,
+                Code::PermissionDenied,
+                "the file system is read-only",
+                "`findmnt -T PATH`",
+            ),
+            (
+                Kind::PermissionDenied,
+                Code::PermissionDenied,
+                "permission denied",
+                "`ls -ld` the path",
+            ),
+        ] {
+            let failure = Failure::io(Code::GitFailed, "write `a`", kind.into());
+            assert_eq!(failure.code, code, "{kind:?}");
+            let message = format!("could not write `a`: {says}");
+            assert!(failure.message.starts_with(&message), "{failure:?}");
+            assert!(
+                failure.hint.as_ref().unwrap().starts_with(hint),
+                "{failure:?}"
+            );
+        }
+    }
 
     /// The codes are an interface: the table in the README, the schema and the code list the same.
     #[test]

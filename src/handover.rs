@@ -24,7 +24,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::{Deliver, Publish, Restart};
 use crate::probe::{self, Candidate, Proof};
-use crate::release::{Stop, Store, Underway};
+use crate::release::{self, Stop, Store, Underway};
 
 pub use incoming::Incoming;
 pub use ports::{check_ports, held_by_process};
@@ -559,6 +559,7 @@ async fn launch(
     Ok(Candidate {
         id,
         name,
+        program: release::built(&identity.path, &identity.repository),
         port: identity.port,
         published,
         health: identity.health.clone(),

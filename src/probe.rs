@@ -8,6 +8,7 @@
 mod inside;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::Empty;
@@ -22,6 +23,7 @@ use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::{Health, Publish};
+use crate::shell::quoted;
 use inside::Inside;
 
 /// How many of the program's last lines an error carries.
@@ -44,6 +46,8 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 pub struct Candidate {
     pub id: String,
     pub name: String,
+    /// Its program as go has built it, on this host.
+    pub program: PathBuf,
     /// The port that its program should listen on.
     pub port: u16,
     /// What leads to that port from the engine's host, now or, for a canary, once the release serves: the
@@ -93,6 +97,7 @@ pub async fn prove(
     let Candidate {
         id,
         name,
+        program,
         port,
         published,
         health,
@@ -102,6 +107,7 @@ pub async fn prove(
         engine,
         id,
         name,
+        program,
         port: *port,
         published: published.as_ref(),
         events,
@@ -119,6 +125,7 @@ struct Asked<'a> {
     engine: &'a Engine,
     id: &'a str,
     name: &'a str,
+    program: &'a Path,
     port: u16,
     published: Option<&'a Publish>,
     events: Option<&'a StageEmitter>,
@@ -428,12 +435,15 @@ impl Asked<'_> {
             "it runs as another user than root (`--user`, `--hardened`): `sudo chown UID` what it needs of the mounts of `-v`, and let it listen on a port above 1023 (`--port`)"
         } else if says("exec format error") {
             "it is built for another architecture than the engine's: `docker version` and `go env GOARCH`"
-        } else if says("no such file or directory") && exit.code == 1 && lines.len() == 1 {
+        } else if says("no such file or directory") && exit.code == 1 && is_of_runc(&lines) {
             "it is linked against a loader that the image lacks: `--image` names one that has it"
         } else if lines.is_empty() {
-            "it printed nothing; run it by hand from `.sdp/build`"
+            &format!(
+                "it printed nothing; `{}` runs it by hand",
+                quoted(self.program)
+            )
         } else {
-            "what it printed last is above; mend that, or its settings (`-e`, `--env-file`), and deploy again"
+            "what it printed last is above; fix that, or its settings (`-e`, `--env-file`), and deploy again"
         };
         Failure::new(Code::Crashed, message)
             .hint(hint)
@@ -493,6 +503,16 @@ impl Asked<'_> {
             Remark { line, hint }
         }))
     }
+}
+
+/// Whether these are what runc prints in the program's place where the kernel does not start it, and not what
+/// a program says of a file that it lacks: `exec /src/app: no such file or directory`, and before 1.1
+/// `standard_init_linux.go:228: exec user process caused: ...`.
+fn is_of_runc(lines: &[String]) -> bool {
+    let [line] = lines else {
+        return false;
+    };
+    line.starts_with("exec /") || line.starts_with("standard_init_linux.go:")
 }
 
 /// The remark on a program that could not be asked for a path.
@@ -562,4 +582,28 @@ fn listeners(details: &Details, id: &str) -> Option<Vec<SocketAddr>> {
     let process = first_process(details, id)?;
     let entries = process.tcp().into_iter().chain(process.tcp6());
     Some(inside::addresses(entries.flatten()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_lacks_a_file_is_not_one_that_was_not_started() {
+        for line in [
+            "exec /src/app-shop: no such file or directory",
+            "standard_init_linux.go:228: exec user process caused: no such file or directory",
+        ] {
+            assert!(is_of_runc(&[line.to_owned()]), "{line}");
+        }
+        for line in [
+            "2026/11/24 06:15:00 open config.yaml: no such file or directory",
+            "open config.yaml: no such file or directory",
+            "exec: \"migrate\": executable file not found in $PATH",
+            "exec migrations: open 1.sql: no such file or directory",
+            "fork/exec ./migrate: no such file or directory",
+        ] {
+            assert!(!is_of_runc(&[line.to_owned()]), "{line}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::panics;
 use crate::plan::Repository;
 use crate::run::{self, Ended, Ending, Run};
+use crate::shell::quoted;
 use crate::stage::{health, start};
 use crate::upkeep;
 
@@ -45,18 +46,20 @@ pub async fn rollback(
         Goal::Previous | Goal::Last => "",
     };
     let mut run = Run::begin(what, id, repository, emitter, interrupt);
-    let result = panics::caught(hand_over(&mut run, goal, canary, repository, engine)).await;
+    let work = hand_over(&mut run, what, goal, canary, repository, engine);
+    let result = panics::caught(work).await;
     run.end(Some(engine), result).await
 }
 
 async fn hand_over(
     run: &mut Run<'_>,
+    what: &str,
     goal: Goal<'_>,
     canary: Canary,
     repository: &Repository,
     engine: &Engine,
 ) -> Result<Ending> {
-    let store = upkeep::store(engine, repository, "rollback").await?;
+    let store = upkeep::store(engine, repository, what).await?;
     let store = Rc::clone(run.store.insert(Rc::new(store)));
     let recovered = upkeep::recover(engine, &store, repository, run.emitter);
     let containers = run.interrupt.or(recovered).await?;
@@ -80,7 +83,7 @@ async fn hand_over(
     }
     if !identity.has_release() {
         let message = format!("the release `{}` is gone", identity.release.display());
-        return Err(Failure::new(Code::NoRelease, message).hint(others(&containers)));
+        return Err(Failure::new(Code::NoRelease, message).hint(others(repository, &containers)));
     }
     let details = engine
         .inspect(&container.id)
@@ -166,10 +169,10 @@ async fn choose(
             )
         }
     };
-    Err(Failure::new(Code::NoRelease, message).hint(others(containers)))
+    Err(Failure::new(Code::NoRelease, message).hint(others(repository, containers)))
 }
 
-fn others(containers: &[Container]) -> String {
+fn others(repository: &Repository, containers: &[Container]) -> String {
     let ids: Vec<&str> = containers
         .iter()
         .filter_map(|container| container.identity.as_ref())
@@ -178,7 +181,11 @@ fn others(containers: &[Container]) -> String {
         .collect();
     match ids.as_slice() {
         [] => "`sdp deploy` makes a new one".to_owned(),
-        ids => format!("`--to ID` takes one of {}", ids.join(", ")),
+        ids => format!(
+            "`sdp rollback {} --to ID` takes one of {}",
+            quoted(&repository.path),
+            ids.join(", ")
+        ),
     }
 }
 

@@ -139,7 +139,7 @@ async fn cut(engine: &Engine, path: &Path, emitter: &Emitter) -> Result<Option<U
         return Ok(None);
     };
     if underway.is_elsewhere(&engine.mark().await?) {
-        let told = upkeep::underway_elsewhere(&underway);
+        let told = upkeep::underway_elsewhere(&underway, path);
         emitter.warn(told.message, told.hint);
         return Ok(None);
     }

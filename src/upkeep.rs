@@ -1,5 +1,7 @@
 //! What is put in order: after a run that was killed, and after a success.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use tokio::time::timeout;
 
@@ -11,6 +13,9 @@ use crate::handover::{examine, revive};
 use crate::plan::{Repository, Warning};
 use crate::release::{self, Stop, Store, Underway};
 use crate::shell::quoted;
+
+/// The command that puts in order what a killed run has left: `status`, `logs` and `doctor` change nothing.
+pub const NEXT: &str = "the next `deploy`, `start`, `stop`, `rollback` or `prune`";
 
 /// How many files a warning names.
 const NAMED_FILES: usize = 10;
@@ -112,7 +117,7 @@ pub async fn recover(
     if let Some(underway) = &underway
         && underway.is_elsewhere(&engine.mark().await?)
     {
-        return Err(underway_elsewhere(underway));
+        return Err(underway_elsewhere(underway, &repository.path));
     }
     let settled = match &underway {
         Some(underway) => settle(engine, underway, &found, &mut done, emitter).await?,
@@ -156,20 +161,20 @@ pub async fn recover(
 
 /// The failure of whoever finds a hand-over that was cut at another engine: what the containers there are
 /// like nobody can tell here.
-pub fn underway_elsewhere(underway: &Underway) -> Failure {
+pub fn underway_elsewhere(underway: &Underway, checkout: &Path) -> Failure {
     let message = format!(
         "an earlier run was killed as it handed over to `{}` at another engine, `{}`",
         underway.incoming, underway.address
     );
     Failure::new(Code::Locked, message).hint(format!(
-        "`sdp -H {0} status` shows what runs there; `deploy`, `start`, `stop` or `rollback` with `-H {0}` puts it in \
-         order; if that engine is gone for good, remove `{1}`",
+        "`sdp -H {0} status` shows what runs there; `deploy`, `start`, `stop`, `rollback` or `prune` with `-H {0}` \
+         puts it in order; if that engine is gone for good, `rm {1}`",
         quoted(&underway.address),
-        ".sdp/handover.json"
+        quoted(release::underway_file(checkout))
     ))
 }
 
-/// What the next command will make of a hand-over that was cut.
+/// What the next command that changes something will make of a hand-over that was cut.
 pub fn cut_line(underway: &Underway) -> String {
     let incoming = &underway.incoming;
     let back = match underway.formers.as_slice() {
@@ -181,12 +186,12 @@ pub fn cut_line(underway: &Underway) -> String {
     };
     if underway.failed {
         return format!(
-            "an earlier run was killed as it took `{incoming}` back: that is completed by the next command{back}"
+            "an earlier run was killed as it took `{incoming}` back: that is completed by {NEXT}{back}"
         );
     }
     format!(
-        "an earlier run was killed as it handed over to `{incoming}`: the next command completes that if it proves \
-         itself; else it is taken back{back}"
+        "an earlier run was killed as it handed over to `{incoming}`: {NEXT} completes that if \
+         it proves itself; else it is taken back{back}"
     )
 }
 

@@ -198,7 +198,8 @@ fn other_commands_take_what_they_have_flags_for() {
         let all = host.sdp(&[command, "--json", "--environment", "staging"]);
         let all = all.run().exited(2);
         let message = &all.problem().message;
-        assert!(message.contains("--environment is about"), "{message}");
+        let typed = format!("`--environment` needs REPO: `sdp {command} REPO --environment ...`");
+        assert_eq!(*message, typed);
     }
     // It says nothing of everything.
     let all = host.sdp(&["status", "--json"]).env("DOCKER_HOST", "");

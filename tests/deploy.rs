@@ -158,6 +158,34 @@ fn crash_at_first_start() {
     host.holds(&[], &[]);
 }
 
+/// A file that the program lacks is not a loader that the image lacks.
+#[test]
+fn crash_with_one_line_and_with_none() {
+    let host = Host::new();
+    let ends = |saying: &str| {
+        let source = format!(
+            "package main\n\nimport \"os\"\n\nfunc main() {{\n\tprint({saying:?})\n\tos.Exit(1)\n}}\n"
+        );
+        module(&[("main.go", &source)])
+    };
+    let built = format!(".sdp/build/app-{}", host.name());
+    let built = host.checkout().join(built).display().to_string();
+    let by_hand = format!("it printed nothing; `{built}` runs it by hand");
+    let lacks = "open config.yaml: no such file or directory\n";
+    let origin = host.origin(&server("one"));
+    for (saying, hint) in [(lacks, "what it printed last is above"), ("", &by_hand)] {
+        origin.commit(&ends(saying), "End at once");
+
+        let run = host.deploy(&origin).run().exited(6);
+
+        let problem = run.problem();
+        assert_eq!(problem.code, "crashed", "{problem:?}");
+        let told = problem.hint.as_deref().unwrap();
+        assert!(told.starts_with(hint), "{problem:?}");
+    }
+    host.holds(&[], &[]);
+}
+
 #[test]
 fn listener_on_localhost() {
     let host = Host::new();

@@ -548,7 +548,11 @@ fn disks_that_are_full() {
     let origin = host.origin(&server("one"));
     let srv = host.path("srv");
     let disk = Mount::small_disk(&srv, 256);
-    warns(&doctor(&host, &origin).run(), "disk", &["MiB", "df -h"]);
+    warns(
+        &doctor(&host, &origin).run(),
+        "disk",
+        &["MiB", "df -h", "docker image prune"],
+    );
     let filler = disk.fill(1 << 20);
     fails(
         &doctor(&host, &origin).run(),
@@ -636,7 +640,7 @@ fn a_deployment_under_way_and_one_that_was_killed() {
     let hook = [&hook[..], &["--stop-timeout", "1s"]].concat();
     let mut live = host.deploy(&origin).args(&publish).args(&hook).spawn();
     live.wait_for("the hook", |event| event.line == "at it");
-    let under_way = ["is being deployed by", "process"];
+    let under_way = ["is in use by `sdp deploy` (deployment `", "process"];
     fails(&doctor(), "service", "locked", &under_way);
     let patient = doctor_of(&host, &origin.url()).args(&["--lock-wait", "1m"]);
     let run = patient.run();

@@ -101,7 +101,8 @@ impl Service {
             }
             (Some("failed_down"), 7) => {
                 assert_eq!(what.1, Fault::Gone, "nothing kept it down: {story}");
-                assert!(run.problem().hint.is_some(), "{story}");
+                let hint = run.problem().hint.as_deref().unwrap_or_default();
+                assert!(hint.starts_with("`sdp start "), "{story}");
             }
             other => panic!("{what:?}: {other:?}: {story}"),
         }

@@ -215,7 +215,7 @@ fn stop_takes_no_longer_than_the_deployment_was_told() {
     assert!((3000..9000).contains(&told), "{told} ms");
 }
 
-/// Ctrl-C ends the wait, and not in the middle of a stage.
+/// Ctrl-C ends the wait, and not in the middle of a stage. Who comes meanwhile is told what is under way.
 #[test]
 fn a_stop_that_is_interrupted() {
     let host = Host::new();
@@ -224,10 +224,16 @@ fn a_stop_that_is_interrupted() {
     host.deploy(&origin).args(&flags).run().deployed(FIRST);
     let mut live = host.sdp(&["stop", host.name(), "--json"]).spawn();
     live.wait_for("the stop", |event| event.line.ends_with(", up to 3s"));
+    let prune = host.sdp(&["prune", host.name(), "--json"]).run().exited(8);
     live.interrupt();
     let run = live.finish().exited(130);
     assert_eq!(run.stages(), ["stop container"], "{}", run.story());
     assert_eq!(run.status().state, "CANCELLED", "{}", run.story());
+    let problem = prune.problem();
+    let whose = "is in use by `sdp stop` (process ";
+    assert!(problem.message.contains(whose), "{problem:?}");
+    let hint = problem.hint.as_deref().unwrap();
+    assert!(hint.contains("` ends it in good order"), "{hint}");
 }
 
 #[test]
@@ -246,6 +252,27 @@ fn nothing_deployed() {
     host.is_untouched();
 }
 
+/// A disk that is not mounted is no reason to take away what runs from it.
+#[test]
+fn a_checkout_that_has_gone() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let (checkout, aside) = (host.checkout(), host.path("aside"));
+    fs::rename(&checkout, &aside).unwrap();
+
+    let stop = ["stop", checkout.to_str().unwrap()];
+    let run = host.sdp(&stop).run().exited(2);
+
+    let above = checkout.parent().unwrap().display();
+    let hint = format!("`findmnt -T {above}` and `ls -ld {above}`");
+    assert!(run.stderr.contains(&hint), "{}", run.stderr);
+    assert!(!run.stderr.contains("docker"), "{}", run.stderr);
+    assert_eq!(host.answer(), "one");
+    fs::rename(&aside, &checkout).unwrap();
+    host.holds(&[&first], &[]);
+}
+
 #[test]
 fn one_deployment_at_a_time() {
     let host = Host::new();
@@ -257,7 +284,11 @@ fn one_deployment_at_a_time() {
 
     let other = host.deploy(&origin).run().exited(8);
 
-    assert_eq!(other.problem().code, "locked");
+    let problem = other.problem();
+    assert_eq!(problem.code, "locked");
+    let path = host.checkout().display().to_string();
+    let whose = format!("`{path}` is in use by `sdp deploy` (deployment `");
+    assert!(problem.message.starts_with(&whose), "{problem:?}");
     assert_eq!(other.status().outcome.as_deref(), Some("locked"));
     assert!(other.stages().is_empty(), "{}", other.story());
     let second = slow.finish().deployed(NEXT);

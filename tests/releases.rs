@@ -69,6 +69,30 @@ fn back_to_a_release_that_is_gone() {
     assert_eq!(host.answer(), "one");
 }
 
+/// `sdp start` cannot be told which one: what can be is named.
+#[test]
+fn start_of_a_release_that_is_gone() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    let first = host.deploy(&origin).run().deployed(FIRST);
+    let second = host.deploy(&origin).run().deployed(NEXT);
+    host.sdp(&["stop", host.name()]).run().exited(0);
+    let releases = host.checkout().join(".sdp/releases");
+    fs::remove_dir_all(releases.join(second.deployment())).unwrap();
+
+    let run = host.sdp(&["start", host.name(), "--json"]).run().exited(2);
+
+    assert_eq!(run.problem().code, "no_release", "{}", run.story());
+    let path = host.checkout().display().to_string();
+    let (id, hint) = (first.deployment(), run.problem().hint.as_deref().unwrap());
+    assert_eq!(
+        hint,
+        format!("`sdp rollback {path} --to ID` takes one of {id}")
+    );
+    let back = host.sdp(&["rollback", &path, "--to", id, "--json"]).run();
+    assert_eq!(back.exited(0).container(), first.container());
+}
+
 #[test]
 fn stopped_and_started_again() {
     let host = Host::new();

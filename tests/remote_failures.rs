@@ -169,7 +169,7 @@ fn ssh_is_refused() {
             &deceived,
             &key,
             "not the one that ssh knows",
-            "once by hand",
+            "whether its key was changed; only then `ssh-keygen -R ",
         ),
         (&ssh, &String::new(), "refuses the keys", "--ssh-key"),
         (&ssh, &sshd.wrong_key(), "refuses the key `", "ssh -i"),

@@ -184,6 +184,8 @@ fn prune() {
     let refused = host.sdp(&["stop", host.name(), "--json"]).run();
     assert_ne!(refused.code, 0, "{}", refused.story());
     assert!(refused.stdout.contains("tcp://far:1"), "{}", refused.stdout);
+    let by_hand = format!("`rm {}`", underway.display());
+    assert!(refused.stdout.contains(&by_hand), "{}", refused.stdout);
     assert_eq!(fs::read_to_string(&underway).unwrap(), begun);
     assert_eq!(host.answer(), "three");
     fs::remove_file(&underway).unwrap();

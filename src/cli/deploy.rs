@@ -21,18 +21,20 @@ Examples:
   sdp deploy shop -e LOG_LEVEL=debug -- --workers 4
 
 Exit codes:
-  0 deployed              4 a git stage failed      8 another deployment is under way
-  1 a fault in sdp        5 go build failed         130, 143 interrupted
-  2 usage                 6 the new container failed; what served before still serves
-  3 host not ready        7 the new container failed, and the former one did not come back")]
+  0 deployed, or unchanged      3 host not ready
+  1 a fault in sdp              4 a git stage failed
+  2 usage                       5 go build, or the hook before it, failed
+  6 the new container, or the hook before it, failed; what served before, if anything, still serves
+  7 the new container failed, and the former one did not come back
+  8 another deployment is under way     130, 143 interrupted")]
 pub struct Deploy {
     /// A name in sdp.toml, a checkout (., ./shop, /srv/shop), a git URL, or the name of a directory
     /// below $SDP_ROOT or of a clone of a URL
     #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "request")]
     pub repo: Option<Repo>,
 
-    /// Read more from a JSON object of these flags, - for standard input: no secret in the
-    /// process list
+    /// Read further flags from a JSON object, - for standard input; keeps secrets out of the process
+    /// list
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub request: Option<PathBuf>,
 

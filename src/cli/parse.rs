@@ -39,7 +39,7 @@ pub enum Layer {
 const MERGED: [&str; 3] = ["env", "label", "variables"];
 
 /// Ids of what a deployment can be of.
-const REVISIONS: [&str; 3] = ["branch", "tag", "commit"];
+pub const REVISIONS: [&str; 3] = ["branch", "tag", "commit"];
 
 /// The flags and the one argument that can stand elsewhere: those of `deploy`, and the engine's
 /// address.
@@ -94,7 +94,6 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
         merge(container, build, given);
         rank(container, given, of_command);
     }
-    let kind = ErrorKind::MissingRequiredArgument;
     let is_flag = |id: &str| of_command.value_source(id) == Some(ValueSource::CommandLine);
     let environment = is_flag("environment").then(|| "environment".to_owned());
     let stray = match &cli.command {
@@ -105,8 +104,8 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
         _ => None,
     };
     if let Some(flag) = stray {
-        let message = format!("--{flag} is about a repository, and none is named");
-        return Err(command.error(kind, message));
+        let message = format!("`--{flag}` needs REPO: `sdp {name} REPO --{flag} ...`");
+        return Err(misuse(&mut command, name, message));
     }
     if let Command::Deploy(deploy) = &cli.command
         && !deploy.follow
@@ -114,12 +113,18 @@ pub fn parse(arguments: &[OsString], given: &[Given]) -> Result<(Cli, ArgMatches
     {
         let flag = id.replace('_', "-");
         let message = format!("the argument '--{flag}' goes with '--follow' only");
-        return Err(match command.find_subcommand_mut(name) {
-            Some(deploy) => deploy.error(kind, message),
-            None => command.error(kind, message),
-        });
+        return Err(misuse(&mut command, name, message));
     }
     Ok((cli, matches))
+}
+
+/// The error of the command `name`, with how that is used.
+fn misuse(command: &mut Clap, name: &str, message: String) -> clap::Error {
+    let kind = ErrorKind::MissingRequiredArgument;
+    match command.find_subcommand_mut(name) {
+        Some(of) => of.error(kind, message),
+        None => command.error(kind, message),
+    }
 }
 
 /// A switch in sdp.toml can be switched off: `--force=false`.
@@ -270,6 +275,27 @@ pub fn name_in(word: &str) -> &str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_flag_about_a_repository_needs_one() {
+        for (words, told, usage) in [
+            (
+                &["sdp", "doctor", "-e", "X=1"][..],
+                "`--env` needs REPO: `sdp doctor REPO --env ...`",
+                "Usage: sdp doctor ",
+            ),
+            (
+                &["sdp", "status", "--environment", "staging"],
+                "`--environment` needs REPO: `sdp status REPO --environment ...`",
+                "Usage: sdp status ",
+            ),
+        ] {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let error = parse(&words, &[]).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+            assert!(error.contains(usage), "{error}");
+        }
+    }
 
     #[test]
     fn variables_keep_where_they_come_from() {

@@ -138,7 +138,7 @@ pub fn files(plan: &Plan) -> Check {
 }
 
 /// What puts in order what a killed run has left.
-const IN_ORDER: &str = "`sdp deploy`, `start`, `stop` or `rollback` does that first";
+const IN_ORDER: &str = "`sdp deploy`, `start`, `stop`, `rollback` or `prune` does that first";
 
 /// Who is deploying, or the hand-over that a killed run has left, if that is so. `mark` is the engine's.
 pub fn underway(plan: &Plan, mark: Option<&str>) -> Option<Check> {
@@ -149,7 +149,10 @@ pub fn underway(plan: &Plan, mark: Option<&str>) -> Option<Check> {
         None => {
             let underway = release::cut(path).0?;
             if mark.is_some_and(|mark| underway.is_elsewhere(mark)) {
-                return Some(failed("service", &upkeep::underway_elsewhere(&underway)));
+                return Some(failed(
+                    "service",
+                    &upkeep::underway_elsewhere(&underway, path),
+                ));
             }
             Some(warning("service", upkeep::cut_line(&underway), IN_ORDER))
         }
@@ -168,7 +171,8 @@ pub fn service(plan: &Plan, mark: &str, own: &[Container], formers: &[Container]
         .collect();
     if !left.is_empty() {
         let line = format!(
-            "an earlier run was killed; the next command removes {}",
+            "an earlier run was killed; {} removes {}",
+            upkeep::NEXT,
             left.join(", ")
         );
         return warning("service", line, IN_ORDER);

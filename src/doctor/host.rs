@@ -258,7 +258,8 @@ fn disk(place: &Path) -> Option<Check> {
     let below =
         |(least, fewest): (u64, u64)| space < least || files.is_some_and(|files| files < fewest);
     let hint = format!(
-        "`df -h {0}` and `df -i {0}`; `sdp prune`, `go clean -cache` and `docker system prune` free some",
+        "`df -h {0}` and `df -i {0}`; `sdp prune REPO --keep 2`, `go clean -cache` and `docker image prune` free \
+         some (not `docker system prune`: it removes the releases that `sdp rollback` needs)",
         quoted(place)
     );
     Some(if below(LITTLE) {
@@ -281,7 +282,7 @@ pub fn clock(plan: Option<&Plan>, skew: Option<Duration>) -> Check {
     {
         let line = format!(
             "the commit that is checked out was made {} from now: this clock is wrong, or the committer's was",
-            shown(ahead)
+            units::span(ahead)
         );
         return warning("clock", line, hint);
     }
@@ -289,21 +290,12 @@ pub fn clock(plan: Option<&Plan>, skew: Option<Duration>) -> Check {
     match skew {
         None => ok("clock", time),
         Some(skew) if skew > SKEW => {
-            let skew = shown(skew);
+            let skew = units::span(skew);
             let line = format!(
                 "the engine's clock and this one differ by {skew}: sdp may miss what happens there"
             );
             warning("clock", line, hint)
         }
         Some(_) => ok("clock", format!("{time}, as the engine's")),
-    }
-}
-
-fn shown(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
     }
 }

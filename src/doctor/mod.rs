@@ -192,7 +192,8 @@ async fn look_at_service(plan: &Plan, engine: &Engine, platform: &Platform) -> V
 fn engine_is_silent(subject: &'static str) -> Check {
     let message = format!("the engine has not answered for {PATIENCE:?}");
     let failure = Failure::new(Code::EngineUnreachable, message).hint(
-        "`docker version` shows whether it answers; `sudo systemctl restart docker` starts it anew",
+        "`docker version` shows whether it answers, `journalctl -u docker -n 50` why not; restarting the engine \
+         stops every container on its host",
     );
     silent(subject, &failure, Some(engine::PATIENCE))
 }
@@ -236,7 +237,7 @@ impl Chart<'_> {
         }
         let failed = self.failed.join(", ");
         let message = format!("a deployment would fail: {failed}");
-        let hint = "each line above that failed says how to mend it; `sdp doctor` again then";
+        let hint = "each line above that failed says how to fix it; `sdp doctor` again then";
         Err(Failure::new(Code::HostNotReady, message).hint(hint))
     }
 }

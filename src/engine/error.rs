@@ -7,6 +7,7 @@ use std::io;
 use bollard::errors::Error;
 
 use crate::failure::{Code, Failure};
+use crate::shell::quoted;
 
 /// The failure of a call that was to do `what` (such as "create the container `x`").
 pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failure {
@@ -24,7 +25,8 @@ pub(super) fn failure(endpoint: &str, what: impl Display, error: Error) -> Failu
             format!("could not {what}: the engine at `{endpoint}` does not answer"),
         )
         .hint(
-            "`docker info` shows whether it is stuck; `sudo systemctl restart docker` restarts it",
+            "`docker info` shows whether it is stuck, `journalctl -u docker -n 50` why; restarting the engine \
+             stops every container on its host",
         ),
         Error::DockerResponseServerError { message, .. } => {
             let message = message.trim().trim_end_matches('.');
@@ -101,9 +103,16 @@ pub(super) fn hint_on_settings(message: &str) -> Option<&'static str> {
 }
 
 fn unreachable(endpoint: &str) -> Failure {
-    Failure::new(Code::EngineUnreachable, format!("no engine answers at `{endpoint}`")).hint(
-        "`sudo systemctl start docker` starts it; `-H` or DOCKER_HOST names one that listens elsewhere",
-    )
+    let hint = match endpoint.strip_prefix("unix://") {
+        Some("/var/run/docker.sock" | "/run/docker.sock") => {
+            "`sudo systemctl start docker` starts it; `-H` or DOCKER_HOST names one that listens elsewhere"
+                .to_owned()
+        }
+        Some(socket) => format!("`ls -l {}`: whose service makes it? `-H` names another", quoted(socket)),
+        None => format!("`-H` names another; is the engine at `{endpoint}` up, and the port right?"),
+    };
+    let message = format!("no engine answers at `{endpoint}`");
+    Failure::new(Code::EngineUnreachable, message).hint(hint)
 }
 
 fn denied(endpoint: &str) -> Failure {
@@ -111,7 +120,7 @@ fn denied(endpoint: &str) -> Failure {
         Code::EngineDenied,
         format!("this user may not talk to the engine at `{endpoint}`"),
     )
-    .hint("`sudo usermod -aG docker $USER` and log in again, or run sdp with sudo")
+    .hint("`sudo usermod -aG docker $USER` and log in again: who is in that group has root's power on this host")
 }
 
 /// What sdp's own transport says.
@@ -156,7 +165,7 @@ fn untrusted(endpoint: &str, error: &rustls::Error) -> Failure {
         _ => (
             Code::EngineUnreachable,
             format!("what answers at `{endpoint}` does not speak TLS as it should"),
-            "unset DOCKER_TLS_VERIFY if the engine does without, or mend the port",
+            "unset DOCKER_TLS_VERIFY if the engine does without, or fix the port",
         ),
     };
     Failure::new(code, message)
@@ -205,7 +214,39 @@ fn io_kind(error: &Error) -> Option<io::ErrorKind> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// systemd's docker makes its own socket, and no other.
+    #[test]
+    fn an_engine_that_does_not_answer_is_looked_for_where_it_should_be() {
+        for (endpoint, hint) in [
+            (
+                "unix:///var/run/docker.sock",
+                "`sudo systemctl start docker` starts it;",
+            ),
+            (
+                "unix:///run/docker.sock",
+                "`sudo systemctl start docker` starts it;",
+            ),
+            (
+                "unix:///run/user/1000/docker.sock",
+                "`ls -l /run/user/1000/docker.sock`:",
+            ),
+            ("unix:///run/a b.sock", "`ls -l '/run/a b.sock'`:"),
+            (
+                "tcp://far:2376",
+                "`-H` names another; is the engine at `tcp://far:2376` up",
+            ),
+        ] {
+            let failure = failure(endpoint, "list", Error::SocketNotFoundError(String::new()));
+            assert!(failure.message.contains(endpoint), "{failure:?}");
+            assert!(
+                failure.hint.as_ref().unwrap().starts_with(hint),
+                "{failure:?}"
+            );
+        }
+    }
 
     #[test]
     fn the_engines_sentences_are_told_without_their_full_stop() {

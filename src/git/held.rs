@@ -9,6 +9,7 @@ use super::journal::lock_of;
 use super::{Git, work_tree};
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
+use crate::units;
 
 impl Git {
     /// # Errors
@@ -24,22 +25,44 @@ impl Git {
 
 /// A lock file that is not sdp's own, in the checkout at `work_tree`.
 pub fn locked(lock: &Path, work_tree: &Path) -> Failure {
-    let shown = lock.display();
-    let age = age(lock);
     match holder(lock, &[work_tree.to_owned()]) {
         Some((pid, command)) => Failure::new(
             Code::GitLocked,
-            format!("`{command}` (pid {pid}) holds `{shown}`, which is {age} old"),
+            format!(
+                "`{command}` (pid {pid}) holds `{}`, which is {} old",
+                lock.display(),
+                age(lock)
+            ),
         )
         .hint(format!(
             "`sdp deploy` again when it has ended; `ps -fp {pid}` shows what it is at"
         )),
-        None => Failure::new(
-            Code::GitLocked,
-            format!("`{shown}` is {age} old, and no git process holds it any more"),
-        )
-        .hint(format!("`rm {}` and deploy again", quoted(lock))),
+        None => unheld(lock, rustix::process::geteuid().is_root()),
     }
+}
+
+/// A lock file that nobody is seen to hold. Who does not see `all` processes may miss its holder.
+fn unheld(lock: &Path, all: bool) -> Failure {
+    let (shown, word, age) = (lock.display(), quoted(lock), age(lock));
+    let (whose, hint) = if all {
+        (
+            "no git process holds it any more",
+            format!("`rm {word}` and deploy again"),
+        )
+    } else {
+        (
+            "no git process of this user holds it",
+            format!(
+                "`sudo fuser -v {word}` and `pgrep -a git` show who may hold it; only if nobody does: `rm {word}`, \
+                 and deploy again"
+            ),
+        )
+    };
+    Failure::new(
+        Code::GitLocked,
+        format!("`{shown}` is {age} old, and {whose}"),
+    )
+    .hint(hint)
 }
 
 /// Whether somebody is seen to hold a file of the repository, be it from another of its work trees.
@@ -106,9 +129,39 @@ fn age(file: &Path) -> String {
         .ok()
         .and_then(|then| SystemTime::now().duration_since(then).ok())
         .unwrap_or(Duration::ZERO);
-    match age.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
+    units::span(age)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Another user's git would lose its work.
+    #[test]
+    fn only_who_sees_all_processes_is_told_to_remove_a_lock_at_once() {
+        let lock = Path::new("/nowhere/a b.lock");
+
+        let failure = unheld(lock, true);
+        assert_eq!(
+            failure.message,
+            "`/nowhere/a b.lock` is 0 s old, and no git process holds it any more"
+        );
+        assert_eq!(
+            failure.hint.unwrap(),
+            "`rm '/nowhere/a b.lock'` and deploy again"
+        );
+
+        let failure = unheld(lock, false);
+        assert_eq!(
+            failure.message,
+            "`/nowhere/a b.lock` is 0 s old, and no git process of this user holds it"
+        );
+        let hint = failure.hint.unwrap();
+        assert!(
+            hint.starts_with("`sudo fuser -v '/nowhere/a b.lock'` and"),
+            "{hint}"
+        );
+        assert!(hint.contains("only if nobody does: `rm "), "{hint}");
     }
 }

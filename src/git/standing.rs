@@ -44,8 +44,10 @@ impl Standing {
         let ahead = commits(self.ahead);
         if self.base == Some(remote) && once_upstream(repo, branch, local) {
             let message = format!("`origin/{branch}` has gone back by {ahead}");
-            return Err(Failure::new(Code::BranchDiverged, message)
-                .hint("`--force` follows it; without, that is refused"));
+            return Err(Failure::new(Code::BranchDiverged, message).hint(format!(
+                "`git log {}` shows what would be dropped; `--force` follows the remote",
+                quoted(format!("origin/{branch}..{branch}"))
+            )));
         }
         let message = match self.base {
             Some(base) if base == local || base == remote => return Ok(()),

@@ -113,15 +113,26 @@ fn explain(
         "host key verification failed",
         "host identification has changed",
     ]) {
-        let message = if any(&["identification has changed"]) {
-            format!("the host key of `{host}` is not the one that ssh knows")
+        let target = ssh_target(url, host);
+        // ssh refuses a changed key by hand, too.
+        let (message, hint) = if any(&["identification has changed"]) {
+            (
+                format!("the host key of `{host}` is not the one that ssh knows"),
+                format!(
+                    "`ssh {target}` tells where the old one stands; ask who runs `{host}` whether its key was \
+                     changed; only then `ssh-keygen -R {}`, and `ssh {target}` once by hand",
+                    known_as(url, host)
+                ),
+            )
         } else {
-            format!("ssh does not know the host key of `{host}`")
+            (
+                format!("ssh does not know the host key of `{host}`"),
+                format!(
+                    "`ssh {target}` once by hand, and compare its fingerprint with the one that the host publishes"
+                ),
+            )
         };
-        return Failure::new(Code::RemoteDenied, message).hint(format!(
-            "`ssh {}` once by hand, and compare its fingerprint with the one that the host publishes",
-            ssh_target(url, host)
-        ));
+        return Failure::new(Code::RemoteDenied, message).hint(hint);
     }
     let is_denied = error.is_unauthenticated()
         || any(&[
@@ -258,6 +269,14 @@ fn denied(url: &gix::Url, own: &Credentials, host: &str, text: &str) -> Failure 
     }
 }
 
+/// The host as `known_hosts` names it, for ssh-keygen: with the port if it is another than ssh's own.
+fn known_as(url: &gix::Url, host: &str) -> String {
+    match url.port {
+        Some(port) if port != 22 => quoted(format!("[{host}]:{port}")),
+        _ => quoted(host),
+    }
+}
+
 /// What to give to ssh to get where the URL leads.
 fn ssh_target(url: &gix::Url, host: &str) -> String {
     let user = url
@@ -282,7 +301,7 @@ pub fn dirty(files: &[BString]) -> Failure {
         many => format!("{} tracked files have local changes", many.len()),
     };
     Failure::new(Code::CheckoutDirty, message)
-        .hint("`--force` drops them; `git stash` keeps them for later")
+        .hint("`git stash` in the checkout keeps them; `--force` drops them for good")
         .detail(named(files))
 }
 

@@ -39,8 +39,9 @@ fn held(container: &Container, port: u16) -> Failure {
         None => format!("docker stop {name}"),
     };
     let message = format!("port {port} of the host is taken by the container `{name}`");
-    Failure::new(Code::PortTaken, message)
-        .hint(format!("`{stop}` frees it; `-p` publishes another one"))
+    Failure::new(Code::PortTaken, message).hint(format!(
+        "`-p` publishes another one; `{stop}` frees it, and stops what serves there"
+    ))
 }
 
 /// The failure of a container that did not get its port. The engine's message names the port, but not

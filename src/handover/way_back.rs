@@ -8,6 +8,8 @@ use crate::event::StageEmitter;
 use crate::failure::{Code, Failure, Result};
 use crate::plan::Publish;
 use crate::probe::{self, Candidate};
+use crate::release;
+use crate::shell::quoted;
 
 /// How long each call may take when things are taken back, perhaps because the engine is stuck.
 const WAY_BACK: Duration = Duration::from_secs(20);
@@ -36,7 +38,9 @@ impl Handover<'_> {
                     former.name
                 );
                 let hint = format!(
-                    "`docker start {0}`, and `docker logs {0}` if it ends again",
+                    "`sdp start {}` takes the rest back and starts it again; `docker logs {}` shows what it \
+                     printed last",
+                    quoted(&self.incoming.identity().path),
                     former.name
                 );
                 outcome = Failure::new(Code::FormerLost, message)
@@ -108,6 +112,7 @@ pub async fn examine(engine: &Engine, container: &Container, identity: &Identity
     let mut candidate = Candidate {
         id: container.id.clone(),
         name: container.name.clone(),
+        program: release::built(&identity.path, &identity.repository),
         port: identity.port,
         published: Publish::of_port(&details.publish, identity.port),
         health: identity.health.clone(),

@@ -115,7 +115,7 @@ pub fn duration(flag: &str, text: &str) -> Result<Duration> {
         .ok_or_else(|| {
             usage(
                 format!("`{flag} {text}` is no duration"),
-                format!("`{flag} 30s`, `{flag} 5m`"),
+                format!("a unit is needed: `{flag} 30s`, `{flag} 5m`"),
             )
         })
 }
@@ -340,6 +340,15 @@ mod tests {
             Duration::from_secs(90)
         );
         assert!(duration("--settle", "-1s").is_err());
-        assert!(duration("--settle", "5").is_err());
+        assert_eq!(
+            duration("--settle", "1h30m").unwrap(),
+            Duration::from_mins(90)
+        );
+        let failure = duration("--settle", "5").unwrap_err();
+        let hint = failure.hint.unwrap();
+        assert!(
+            hint.starts_with("a unit is needed: `--settle 30s`"),
+            "{hint}"
+        );
     }
 }

@@ -15,6 +15,7 @@ use crate::event::Emitter;
 use crate::failure::{Code, Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::Repository;
+use crate::shell::quoted;
 
 /// The kernel tells nobody that a lock is free without keeping a thread waiting for it.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -46,16 +47,20 @@ pub fn in_use(checkout: &Path) -> Option<Failure> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
     pid: u32,
+    /// The command, such as `deploy`.
+    what: String,
+    /// Empty: the command is no deployment.
     deployment: String,
     since: String,
 }
 
 impl Store {
-    /// Opens the directory in `checkout`, making it if need be, and takes its lock.
+    /// Opens the directory in `checkout`, making it if need be, and takes its lock for the command `what`,
+    /// with the id of what it deploys, or without.
     ///
     /// # Errors
     /// `locked`, with who holds it; `disk_full`, `permission_denied`.
-    pub fn lock(checkout: &Path, deployment: &str) -> Result<Store> {
+    pub fn lock(checkout: &Path, what: &str, deployment: &str) -> Result<Store> {
         let directory = checkout.join(DIRECTORY);
         let path = directory.join("lock");
         let (is_new, mut lock) = loop {
@@ -95,6 +100,7 @@ impl Store {
         }
         let holder = Holder {
             pid: std::process::id(),
+            what: what.to_owned(),
             deployment: deployment.to_owned(),
             since: history::time(jiff::Timestamp::now()),
         };
@@ -117,7 +123,7 @@ impl Store {
     pub fn of(repository: &Repository, what: &str, has_containers: bool) -> Result<Store> {
         let path = &repository.path;
         if path.join(DIRECTORY).is_dir() || (path.is_dir() && has_containers) {
-            return Store::lock(path, what);
+            return Store::lock(path, what, "");
         }
         if path.is_dir() || !has_containers {
             return Err(Failure::not_deployed(&repository.name));
@@ -126,11 +132,18 @@ impl Store {
             "there is no checkout at `{}` any more",
             repository.path.display()
         );
-        Err(Failure::new(Code::NotDeployed, message)
-            .hint("`sdp status` shows its container; `docker stop` and `docker rm` take that away"))
+        // A disk that is not mounted is not there either, and what ran from it still does.
+        let there = path.ancestors().find(|path| path.exists());
+        let there = quoted(there.unwrap_or(path));
+        Err(
+            Failure::new(Code::NotDeployed, message).hint(format!(
+                "`findmnt -T {there}` and `ls -ld {there}`: if a disk is not mounted, mount it; `sdp deploy` with \
+                 `--url` clones it anew; what runs stays as it is until then"
+            )),
+        )
     }
 
-    /// Takes the lock, and waits for it up to `wait`.
+    /// Takes the lock for a deployment, and waits for it up to `wait`.
     ///
     /// # Errors
     /// Those of [`Store::lock`], or the interruption.
@@ -144,7 +157,7 @@ impl Store {
         let until = Instant::now() + wait;
         let mut told = false;
         loop {
-            match Store::lock(checkout, deployment) {
+            match Store::lock(checkout, "deploy", deployment) {
                 Err(failure) if failure.code == Code::Locked && Instant::now() < until => {
                     if !told {
                         emitter.warn(format!("{failure}; waiting for it"), None);
@@ -202,20 +215,26 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 fn locked(checkout: &Path, text: &str) -> Failure {
-    let who = serde_json::from_str::<Holder>(text).map_or_else(
-        |_| "another process".to_owned(),
-        |holder| {
-            format!(
-                "deployment `{}` (process {}) since {}",
-                holder.deployment, holder.pid, holder.since
-            )
-        },
-    );
-    Failure::new(
-        Code::Locked,
-        format!("`{}` is being deployed by {who}", checkout.display()),
-    )
-    .hint(
-        "try again when it has ended, or end it with Ctrl-C or SIGTERM; `deploy --lock-wait 10m` waits for it",
-    )
+    let path = checkout.display();
+    let failure = |message| Failure::new(Code::Locked, message);
+    let Ok(holder) = serde_json::from_str::<Holder>(text) else {
+        return failure(format!("`{path}` is in use by another process"))
+            .hint("`sdp deploy --lock-wait 10m` waits until it has ended");
+    };
+    let Holder {
+        pid,
+        what,
+        deployment,
+        since,
+    } = holder;
+    let deployment = match deployment.as_str() {
+        "" => String::new(),
+        id => format!("deployment `{id}`, "),
+    };
+    failure(format!(
+        "`{path}` is in use by `sdp {what}` ({deployment}process {pid}) since {since}"
+    ))
+    .hint(format!(
+        "`ps -fp {pid}` shows it, `kill {pid}` ends it in good order; `sdp deploy --lock-wait 10m` waits"
+    ))
 }

@@ -27,6 +27,9 @@ pub const DIRECTORY: &str = ".sdp";
 
 const RELEASES: &str = "releases";
 
+/// Holds what go has built last, and what else a build leaves.
+const BUILD: &str = "build";
+
 const UNDERWAY: &str = "handover.json";
 
 /// Holds a file for each release, with the mark of the engine that it is for.
@@ -192,12 +195,12 @@ impl Store {
 
     /// Where go builds to: one place per repository, so that it finds its last result up to date.
     pub fn binary(&self, repository: &str) -> PathBuf {
-        self.directory.join("build").join(program(repository))
+        self.directory.join(BUILD).join(program(repository))
     }
 
     /// Where the tracked files are kept that have changed during a deployment's build.
     pub fn changed(&self, id: &str) -> PathBuf {
-        self.directory.join("build").join("changed").join(id)
+        self.directory.join(BUILD).join("changed").join(id)
     }
 
     /// Removes the kept files of all but the newest deployments that have kept some.
@@ -205,7 +208,7 @@ impl Store {
     /// # Errors
     /// `permission_denied` and the like.
     pub fn retire_changed(&self) -> Result<()> {
-        let directory = self.directory.join("build").join("changed");
+        let directory = self.directory.join(BUILD).join("changed");
         let failed =
             |error: std::io::Error| io(format_args!("clear `{}`", directory.display()), error);
         let mut kept = Vec::new();
@@ -260,7 +263,7 @@ impl Store {
     /// # Errors
     /// `permission_denied` and the like.
     pub fn sweep(&self) -> Result<usize> {
-        let build = self.directory.join("build");
+        let build = self.directory.join(BUILD);
         fs::remove_dir_all(build.join("tmp")).ok();
         let files = [UNDERWAY, BUILDING].map(|file| temporary(&self.directory.join(file)));
         for file in files.iter().chain([&build.join(PLACING)]) {
@@ -386,6 +389,16 @@ impl Store {
     }
 }
 
+/// Where go builds to in the checkout at `path`; see [`Store::binary`].
+pub fn built(path: &Path, repository: &str) -> PathBuf {
+    path.join(DIRECTORY).join(BUILD).join(program(repository))
+}
+
+/// Where it is written down what is under way, in the checkout at `path`.
+pub fn underway_file(path: &Path) -> PathBuf {
+    path.join(DIRECTORY).join(UNDERWAY)
+}
+
 /// The program's file name in a release.
 pub fn program(repository: &str) -> String {
     format!("app-{repository}")
@@ -403,7 +416,7 @@ pub fn same_program(one: &Path, other: &Path, repository: &Repository) -> bool {
 /// `disk_full`, `permission_denied`.
 pub fn place_in_checkout(checkout: &Path, binary: &Path, repository: &str) -> Result<()> {
     let target = checkout.join(program(repository));
-    let temporary = checkout.join(DIRECTORY).join("build").join(PLACING);
+    let temporary = checkout.join(DIRECTORY).join(BUILD).join(PLACING);
     fs::copy(binary, &temporary)
         .and_then(|_| fs::rename(&temporary, &target))
         .map_err(|error| io(format_args!("write `{}`", target.display()), error))

@@ -78,7 +78,7 @@ impl Table {
         ]));
     }
 
-    /// Adds what a deployment would be told.
+    /// Adds a setting that a deployment would use.
     pub fn add_setting(&mut self, setting: &Setting) {
         let from = match (setting.origin, &setting.place) {
             ("file", Some(place)) => place.clone(),

@@ -52,7 +52,7 @@ pub struct LineV1<'a> {
     /// On `update`: `objects`, `bytes`, `files` or `packages`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<&'static str>,
-    /// On `finished` and `status`: how long it took, in milliseconds.
+    /// On `finished`, `status` and `history`: how long it took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<u64>,
     /// On `finished`: how much of that it waited for somebody else.
@@ -119,7 +119,7 @@ pub enum Rest<'a> {
     },
 }
 
-/// The keys of `sdp config`: what a deployment would be told, one line a value.
+/// The keys of `sdp config`: the settings a deployment would use, one line a value.
 #[derive(Serialize)]
 pub struct SettingKeys<'a> {
     /// A flag's long name, or `repository`.
@@ -239,7 +239,7 @@ impl<'a> From<&'a Service> for ServiceKeys<'a> {
 /// The keys of the last `status`.
 #[derive(Serialize)]
 pub struct Last<'a> {
-    /// `deployed`, `failed_old_serving`, `failed_down`, `cancelled` or `locked`.
+    /// `deployed`, `unchanged`, `planned`, `failed_old_serving`, `failed_down`, `cancelled` or `locked`.
     pub outcome: &'static str,
     /// The exit code of the process.
     pub exit_code: u8,

@@ -338,9 +338,9 @@ fn failed(command: &str, code: i64, last: Vec<String>) -> Failure {
         code => format!("`{command}` ended with exit code {code}"),
     };
     let hint = if last.is_empty() {
-        "`set -x;` in front of it prints each step; mend it, and deploy again"
+        "`set -x;` in front of it prints each step; fix it, and deploy again"
     } else {
-        "what it printed last is above; mend that, and deploy again"
+        "what it printed last is above; fix that, and deploy again"
     };
     Failure::new(Code::HookFailed, message)
         .hint(hint)

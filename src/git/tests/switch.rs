@@ -99,7 +99,8 @@ fn any_local_change_is_refused_and_named() {
         let failure = deploy(&checkout, "main", false).unwrap_err();
         assert_eq!(failure.code, Code::CheckoutDirty);
         assert_eq!(failure.detail, ["a", "b", "c", "new"]);
-        assert!(failure.hint.unwrap().starts_with("`--force`"));
+        let hint = failure.hint.unwrap();
+        assert!(hint.starts_with("`git stash`") && hint.contains("`--force`"));
         assert_eq!(read(&path, "a"), "mine");
         world.commit(&[(file, "2")]);
     }
