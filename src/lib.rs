@@ -14,9 +14,10 @@
 //! - `delivery`: how a release gets to the engine
 //! - `release`: what lies in `.sdp/`; `upkeep`: what is cleared away; `provision`: the image
 //! - `git`, `golang`, `engine`: the outside worlds; nobody else names gix, runs go or names bollard
-//! - `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `stale`, `units`, `event`, `failure`: what all of them
+//! - `append`, `child`, `credentials`, `interrupt`, `panics`, `redact`, `shell`, `stale`, `units`, `event`, `failure`: what all of them
 //!   speak
 
+mod append;
 mod child;
 mod cli;
 mod command;

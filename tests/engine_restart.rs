@@ -54,7 +54,13 @@ impl Service {
     fn answer(&self) -> String {
         let answers = self.answers();
         let [answer] = answers.as_slice() else {
-            panic!("not one that answers: {answers:?}");
+            let containers = self.engine.containers(&self.host.label());
+            let states = containers.iter().map(|container| {
+                let address = container.reached_at(8080);
+                (container.name.as_str(), container.state(), address)
+            });
+            let states: Vec<_> = states.collect();
+            panic!("not one that answers, but {answers:?}; there are {states:#?}");
         };
         answer.clone()
     }

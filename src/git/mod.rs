@@ -56,6 +56,7 @@ pub use self::remote::Received;
 pub use self::revision::Revision;
 pub use self::switch::{Changes, CleanTree};
 pub use self::url::{Login, is_same, split_login};
+use crate::append;
 use crate::credentials::Credentials;
 use crate::event::Commit;
 use crate::failure::{Code, Failure, Result};
@@ -225,22 +226,21 @@ impl Git {
             )
         };
         let line = format!("/{name}");
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        if text.lines().any(|known| known == line) {
+        // People's own lines may be in any encoding.
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            text => text.map_err(io)?,
+        };
+        if text
+            .split(|byte| *byte == b'\n')
+            .any(|known| known == line.as_bytes())
+        {
             return Ok(());
         }
-        let break_ = if text.is_empty() || text.ends_with('\n') {
-            ""
-        } else {
-            "\n"
-        };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(io)?;
         }
-        let temporary = path.with_extension("sdp");
-        std::fs::write(&temporary, format!("{text}{break_}{line}\n"))
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(io)
+        append::line(&path, line.as_bytes(), 0o666).map_err(io)
     }
 
     /// The URL of `origin` as it is configured; it may hold a password.

@@ -1,30 +1,21 @@
 //! `.sdp/history.jsonl`: one line per deployment, rollback, stop and start.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-
 use super::{Store, io};
+use crate::append;
 use crate::event::Past;
 use crate::failure::Result;
 
 const FILE: &str = "history.jsonl";
 
 impl Store {
-    /// Adds a line, in one write, so that a kill cannot tear it.
+    /// Adds a line.
     ///
     /// # Errors
     /// `disk_full`, `permission_denied`.
     pub fn remember(&self, past: &Past) -> Result<()> {
         let path = self.directory.join(FILE);
-        let mut line = serde_json::to_vec(past).map_err(anyhow::Error::from)?;
-        line.push(b'\n');
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(&line))
+        let line = serde_json::to_vec(past).map_err(anyhow::Error::from)?;
+        append::line(&path, &line, 0o600)
             .map_err(|error| io(format_args!("write `{}`", path.display()), error))
     }
 }

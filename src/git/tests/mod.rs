@@ -230,3 +230,14 @@ fn killed_switch(checkout: &Git, goal: &str, done: impl FnOnce(&Path)) {
     std::mem::forget(lock);
     assert!(checkout.path().join(".git/index.lock").exists());
 }
+
+#[test]
+fn what_people_exclude_stays_as_it_is() {
+    let world = World::with(&[("a", "1")]);
+    let checkout = world.deployed();
+    let path = world.path().join(".git/info/exclude");
+    fs::write(&path, b"gr\xf6\xdfe.txt").unwrap();
+    checkout.ignore("app-shop").unwrap();
+    checkout.ignore("app-shop").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"gr\xf6\xdfe.txt\n/app-shop\n");
+}
