@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::support::program::server;
 use crate::support::{FIRST, Host, NEXT, Origin, Sdp};
@@ -252,6 +253,36 @@ fn sigkill_before_edits_of_a_refused_deployment() {
     assert!(count > 5, "{count} edits");
     host.holds(&[&first], &[]);
     fs::remove_file(mine).unwrap();
+    let run = host.deploy(&origin).run().deployed(NEXT);
+    host.is_settled(&run);
+}
+
+/// Whose a lock is cannot be told while somebody else's git is at work there; what was left is not forgotten.
+#[test]
+fn a_git_that_works_beside_what_a_kill_has_left() {
+    let host = Host::new();
+    let origin = host.origin(&server("one"));
+    host.deploy(&origin).run().deployed(FIRST);
+    origin.commit(&server("two"), "Say two");
+    let edit = Edit {
+        call: "renameat".to_owned(),
+        path: ".git/refs/heads/main.lock".to_owned(),
+        nth: 1,
+    };
+    assert!(Command::deploy(&host, &origin).killed_before(&edit, "cut"));
+    let mut reader = host
+        .command("git")
+        .args(["cat-file", "--batch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+
+    let run = host.deploy(&origin).run().exited(4);
+    assert_eq!(run.problem().code, "git_locked");
+    drop(reader.stdin.take());
+    assert!(reader.wait().unwrap().success());
+
     let run = host.deploy(&origin).run().deployed(NEXT);
     host.is_settled(&run);
 }
