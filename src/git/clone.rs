@@ -14,7 +14,7 @@ use gix::refs::Target;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 
 use super::remote::Transfer;
-use super::{Git, Meter, OWN_DIR, Revision, abandon_fetch, branch, trouble, url};
+use super::{Git, Meter, OWN_DIR, Revision, branch, trouble, url};
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 
@@ -178,7 +178,7 @@ pub(super) fn empty_repository(url: &str, directory: &Path) -> Result<gix::Repos
 
 /// Removes what a clone into `path` that had to be left behind on its thread has not finished.
 pub fn abandon_clone(path: &Path) {
-    abandon_fetch(path);
+    gix::tempfile::registry::cleanup_tempfiles();
     remove_stage(path);
     remove_if_empty(path);
 }

@@ -282,10 +282,10 @@ impl Fetch<'_> {
     }
 }
 
-/// Removes what a fetch into `work_tree` that had to be left behind on its thread has not finished.
-pub fn abandon_fetch(work_tree: &Path) {
+/// Removes what a fetch that had to be left behind on its thread has not finished.
+pub fn abandon_fetch(git: &Git) {
     gix::tempfile::registry::cleanup_tempfiles();
-    leftovers::forget(work_tree);
+    leftovers::forget(&git.local());
 }
 
 /// Whether its history is cut off, as that of a clone which has nothing yet may be.

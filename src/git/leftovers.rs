@@ -5,7 +5,7 @@
 //! holds sdp's own lock on the checkout, so a record that it finds belongs to a dead process.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -36,12 +36,14 @@ pub fn recorded<T>(
     let record = Record::of(work_tree(repo));
     // Where it is a file, gix locks it for any edit of a reference.
     let resources = [resources, &["packed-refs"]].concat();
-    record.begin(&resources).map_err(|error| {
+    let is_new = record.begin(&resources).map_err(|error| {
         let what = format_args!("write `{}`", record.file.display()).to_string();
         Failure::io(Code::GitFailed, what, error)
     })?;
     let done = edit();
-    record.end();
+    if is_new {
+        record.end();
+    }
     done.map_err(|failure| match locks(repo, resources).first() {
         Some(lock) if failure.problem().message.contains("The lock for resource") => {
             held::locked(lock, work_tree(repo))
@@ -50,9 +52,9 @@ pub fn recorded<T>(
     })
 }
 
-/// Forgets an edit that had to be left behind on its thread, but has been cleared up.
-pub fn forget(work_tree: &Path) {
-    Record::of(work_tree).end();
+/// Ends an edit that had to be left behind on its thread, but has been cleared up.
+pub fn forget(repo: &gix::Repository) {
+    Record::of(work_tree(repo)).end_if_clear(repo);
 }
 
 /// Removes what a killed sdp has left in the way of git, or of nobody: locks, packs that are not complete, and
@@ -73,7 +75,6 @@ pub fn remove_leftovers(work_tree: &Path) {
     clone::remove_stage(work_tree);
     Scratch::new(work_tree).tidy(&repo);
     let record = Record::of(work_tree);
-    let mut all_gone = true;
     for (path, found) in record.left(&repo) {
         if let Some(left) = ABANDONED.checked_sub(found.age()) {
             thread::sleep(left);
@@ -81,12 +82,11 @@ pub fn remove_leftovers(work_tree: &Path) {
         if Identity::of(&path).as_ref() != Some(&found) {
             continue;
         }
-        let is_free = !held::is_held(&path, &repo);
-        all_gone &= is_free && fs::remove_file(&path).is_ok();
+        if !held::is_held(&path, &repo) {
+            fs::remove_file(&path).ok();
+        }
     }
-    if all_gone {
-        record.end();
-    }
+    record.end_if_clear(&repo);
 }
 
 /// The lock files that a killed sdp has left, as far as can be told without waiting.
@@ -108,28 +108,29 @@ impl Record {
         }
     }
 
-    /// What an edit that was killed has left, and could not be removed, stays on record.
-    fn begin(&self, resources: &[&str]) -> std::io::Result<()> {
-        let mut text = match fs::read_to_string(&self.file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Whole seconds: the clock of files is a coarse one.
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                format!("{}\n", now.unwrap_or_default().as_secs())
-            }
-            known => known?,
+    /// Whether it is new. What an edit that was killed has left, and could not be removed, stays on record.
+    fn begin(&self, resources: &[&str]) -> std::io::Result<bool> {
+        if let Some(own) = self.file.parent() {
+            fs::create_dir_all(own)?;
+        }
+        let known = match fs::read_to_string(&self.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            known => Some(known?),
         };
+        let new = self.file.with_extension("tmp");
+        let mut file = fs::File::create(&new)?;
+        // The clock of files is a coarse one.
+        let now = file.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        let begun = || format!("{}\n", now.unwrap_or_default().as_nanos());
+        let is_new = known.is_none();
+        let mut text = known.unwrap_or_else(begun);
         for resource in resources {
             text.push_str(resource);
             text.push('\n');
         }
-        if let Some(own) = self.file.parent() {
-            fs::create_dir_all(own)?;
-        }
-        let written = fs::write(&self.file, text);
-        if written.is_err() {
-            self.end();
-        }
-        written
+        file.write_all(text.as_bytes())?;
+        fs::rename(&new, &self.file)?;
+        Ok(is_new)
     }
 
     fn end(&self) {
@@ -138,15 +139,21 @@ impl Record {
         self.file.parent().map(fs::remove_dir);
     }
 
+    fn end_if_clear(&self, repo: &gix::Repository) {
+        if self.left(repo).is_empty() {
+            self.end();
+        }
+    }
+
     /// The files that the edit may have made: none is older than it, and all have the owner of the record.
     fn left(&self, repo: &gix::Repository) -> Vec<(PathBuf, Identity)> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         let mut lines = text.lines();
-        let begun = lines.next().and_then(|seconds| seconds.parse().ok());
+        let begun = lines.next().and_then(|nanos| nanos.parse().ok());
         let (Some(record), Some(begun)) = (Identity::of(&self.file), begun) else {
             return Vec::new();
         };
-        let begun = UNIX_EPOCH + Duration::from_secs(begun);
+        let begun = UNIX_EPOCH + Duration::from_nanos(begun);
         let files = locks(repo, lines.clone()).into_iter();
         let packs = lines.any(|line| line == PACKS).then(|| loose_packs(repo));
         let files = files.chain(packs.into_iter().flatten());

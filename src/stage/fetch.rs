@@ -67,7 +67,7 @@ pub async fn fetch(
         move |stop: &AtomicBool| git.fetch(&revision, depth, force, &meter, stop)
     };
     let url = git.origin().unwrap_or_default();
-    let abandon = || git::abandon_fetch(git.path());
+    let abandon = || git::abandon_fetch(&git);
     let fetched = converse(cx, source, &url, &meter, work, abandon).await?;
     cx.events.note(match (fetched.received, &revision) {
         (Some(received), _) => shown(received),
