@@ -216,3 +216,20 @@ fn a_terminal_that_is_closed_hands_the_deployment_back() {
     assert_eq!(host.answer(), "one");
     host.holds(&[&first], &[]);
 }
+
+#[test]
+fn a_table_that_is_wider_than_the_terminal() {
+    let host = Host::new();
+    host.deploy(&host.origin(&server("one")))
+        .run()
+        .deployed(FIRST);
+    let status = || host.sdp(&["status", host.name()]);
+    let mut wide = Terminal::run(250, status());
+    assert_eq!(wide.code(), Some(0));
+    wide.shows("REPOSITORY ");
+    assert!(wide.screen().lines().next().unwrap().contains(" STATE "));
+    let mut narrow = Terminal::run(60, status());
+    assert_eq!(narrow.code(), Some(0));
+    narrow.shows("STATE       running");
+    narrow.shows("BRANCH      main");
+}

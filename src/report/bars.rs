@@ -375,7 +375,7 @@ impl<W: Write + Send + 'static> Show for Bars<W> {
     }
 
     fn end(&mut self, now: Instant) {
-        let table = self.table.text();
+        let table = self.table.text(Some(self.screen.columns()));
         self.print(&table, now);
         self.clear();
         self.out.send(now);

@@ -324,7 +324,7 @@ impl<W: Write> Show for Lines<W> {
     }
 
     fn end(&mut self, now: Instant) {
-        let table = self.table.text();
+        let table = self.table.text(None);
         self.print(Stream::Stdout, &table, now);
         self.out.sink.send(now);
         self.err.sink.send(now);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
+use console::measure_text_width;
 use tabwriter::TabWriter;
 
 use super::style::{clean, duration};
@@ -89,22 +90,24 @@ impl Table {
             .push(row(&[&setting.key, &setting.value, &from]));
     }
 
-    /// The tables with a line of headings each; empty without a row.
-    pub fn text(&self) -> String {
+    /// The tables with a line of headings each; empty without a row. Where one is wider than the terminal's
+    /// `columns`, each of its cells has a line.
+    pub fn text(&self, columns: Option<usize>) -> String {
         let names: BTreeSet<&str> = self.places.iter().map(|(name, _)| name.as_str()).collect();
         // Only the checkout tells two services of one name apart.
         let services = if names.len() < self.places.len() {
             let rows = self.services.iter().zip(&self.places);
             let rows = rows.map(|(row, (_, path))| format!("{row}\t{}", cell(path)));
-            table(&format!("{SERVICES}\tPATH"), &rows.collect::<Vec<_>>())
+            let rows: Vec<String> = rows.collect();
+            table(&format!("{SERVICES}\tPATH"), &rows, columns)
         } else {
-            table(SERVICES, &self.services)
+            table(SERVICES, &self.services, columns)
         };
         let tables = [
             services,
-            table(RELEASES, &self.releases),
-            table(HISTORY, &self.history),
-            table(SETTINGS, &self.settings),
+            table(RELEASES, &self.releases, columns),
+            table(HISTORY, &self.history, columns),
+            table(SETTINGS, &self.settings, columns),
         ];
         let tables = tables.into_iter().filter(|table| !table.is_empty());
         tables.collect::<Vec<_>>().join("\n")
@@ -121,12 +124,45 @@ fn cell(text: &str) -> String {
 }
 
 /// Empty without a row.
-fn table(head: &str, rows: &[String]) -> String {
+fn table(head: &str, rows: &[String], columns: Option<usize>) -> String {
     if rows.is_empty() {
         return String::new();
     }
+    let table = aligned(&format!("{head}\n{}", rows.join("\n")));
+    let is_wide = |columns| table.lines().any(|line| measure_text_width(line) > columns);
+    if !columns.is_some_and(is_wide) {
+        return table;
+    }
+    let stacked = rows.iter().map(|row| {
+        let cells = head.split('\t').zip(row.split('\t'));
+        let lines: Vec<String> = cells
+            .map(|(head, cell)| format!("{head}\t{cell}"))
+            .collect();
+        aligned(&lines.join("\n"))
+    });
+    stacked.collect::<Vec<_>>().join("\n")
+}
+
+fn aligned(lines: &str) -> String {
     let mut writer = TabWriter::new(Vec::new()).padding(2);
-    writeln!(writer, "{head}\n{}", rows.join("\n")).unwrap_or_default();
+    writeln!(writer, "{lines}").unwrap_or_default();
     let table = writer.into_inner().unwrap_or_default();
     String::from_utf8_lossy(&table).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_has_a_line_for_each_cell() {
+        let rows = ["shop\trunning".to_owned(), "größe\tstopped".to_owned()];
+        let wide = "NAME   STATE\nshop   running\ngröße  stopped\n";
+        assert_eq!(table("NAME\tSTATE", &rows, None), wide);
+        assert_eq!(table("NAME\tSTATE", &rows, Some(14)), wide);
+        assert_eq!(
+            table("NAME\tSTATE", &rows, Some(13)),
+            "NAME   shop\nSTATE  running\n\nNAME   größe\nSTATE  stopped\n"
+        );
+    }
 }
