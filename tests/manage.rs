@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::support::program::{self, deaf_server, server};
-use crate::support::{FIRST, Host, NEXT};
+use crate::support::{FIRST, Host, NEXT, Proxy};
 
 #[test]
 fn status_of_what_runs() {
@@ -199,9 +199,11 @@ fn stop_takes_no_longer_than_the_deployment_was_told() {
     let origin = host.origin(&deaf_server("one"));
     let flags = ["--stop-timeout", "1s"];
     host.deploy(&origin).args(&flags).run().deployed(FIRST);
+    let proxy = Proxy::new(&host.path("engine.sock"));
     let took = |flags: &[&str]| {
         let stop = [&["stop", host.name(), "--json"], flags].concat();
-        let run = host.sdp(&stop).run().exited(0);
+        let stop = host.sdp(&stop).env("DOCKER_HOST", proxy.address());
+        let run = stop.run().exited(0);
         let patience = flags.last().unwrap_or(&"1s");
         let begun = format!("stopping {}, up to {patience}", host.containers()[0].name);
         let remarks = run.remarks("stop container");
@@ -209,10 +211,12 @@ fn stop_takes_no_longer_than_the_deployment_was_told() {
         run.status().elapsed_ms.unwrap()
     };
     let own = took(&[]);
-    assert!((1000..5000).contains(&own), "{own} ms");
+    assert!(own >= 1000, "{own} ms");
     host.sdp(&["start", host.name()]).run().exited(0);
     let told = took(&["--stop-timeout", "3s"]);
-    assert!((3000..9000).contains(&told), "{told} ms");
+    assert!(told >= 3000, "{told} ms");
+    // How soon after that the engine tells of the end is its own affair.
+    assert_eq!(proxy.queries("stop"), ["t=1", "t=3"]);
 }
 
 /// Ctrl-C ends the wait, and not in the middle of a stage. Who comes meanwhile is told what is under way.

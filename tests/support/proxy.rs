@@ -35,6 +35,8 @@ pub type Call = (&'static str, usize);
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<Call>,
+    /// What the calls were asked with, of those by kind that were.
+    queries: Vec<(&'static str, String)>,
     fault: Option<(Call, Fault)>,
     gone: bool,
     /// Words that are put into all answers of a kind, in place of the engine's.
@@ -115,6 +117,13 @@ impl Proxy {
         self.state.lock().unwrap().calls.clone()
     }
 
+    /// What the calls of a kind were asked with, such as `t=10`.
+    pub fn queries(&self, kind: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let of_kind = state.queries.iter().filter(|(of, _)| *of == kind);
+        of_kind.map(|(_, query)| query.clone()).collect()
+    }
+
     /// Whether the call came that it was armed for.
     pub fn has_struck(&self) -> bool {
         self.state.lock().unwrap().struck
@@ -147,6 +156,14 @@ fn serve(mut client: UnixStream, state: &Mutex<State>) -> io::Result<()> {
     let (head, rest) = read_head(&mut client)?;
     let mut request = head.clone().into_bytes();
     request.extend(rest);
+    if let Some((_, query)) = head
+        .split("\r\n")
+        .next()
+        .and_then(|line| line.split_once('?'))
+    {
+        let query = query.split(' ').next().unwrap_or_default().to_owned();
+        state.lock().unwrap().queries.push((kind(&head), query));
+    }
     let fault = decide(state, kind(&head));
     match fault {
         Some(Fault::CutBefore | Fault::Gone) => return Ok(()),
