@@ -16,6 +16,9 @@ use gix::ObjectId;
 use super::{OWN_DIR, held, place, work_tree};
 use crate::failure::{Code, Failure, Result};
 
+/// Where a switch works, below sdp's own directory.
+pub const SWITCH_DIR: &str = "switch";
+
 /// The directory that a switch works in.
 pub struct Scratch {
     own: PathBuf,
@@ -26,7 +29,7 @@ impl Scratch {
     pub fn new(work_tree: &Path) -> Scratch {
         let own = work_tree.join(OWN_DIR);
         Scratch {
-            dir: own.join("switch"),
+            dir: own.join(SWITCH_DIR),
             own,
         }
     }

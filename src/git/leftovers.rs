@@ -5,13 +5,13 @@
 //! holds sdp's own lock on the checkout, so a record that it finds belongs to a dead process.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use super::journal::{Scratch, lock_of};
+use super::journal::{SWITCH_DIR, Scratch, lock_of};
 use super::{Git, OWN_DIR, clone, held, work_tree};
 use crate::failure::{Code, Failure, Result};
 
@@ -62,7 +62,7 @@ pub fn forget(repo: &gix::Repository) {
 pub fn remove_leftovers(work_tree: &Path) {
     let own = work_tree.join(OWN_DIR);
     let is_there = |name| own.join(name).symlink_metadata().is_ok();
-    if !["switch", clone::CLONE_DIR, RECORD]
+    if ![SWITCH_DIR, clone::CLONE_DIR, RECORD]
         .into_iter()
         .any(is_there)
     {
@@ -96,7 +96,8 @@ pub fn own_locks(repo: &gix::Repository) -> Vec<PathBuf> {
     left.filter(|path| !held::is_held(path, repo)).collect()
 }
 
-/// The edit that is under way.
+/// The edit that is under way: the names of what it edits, in a file whose time is that of its beginning, by
+/// the coarse clock of all files.
 struct Record {
     file: PathBuf,
 }
@@ -113,24 +114,23 @@ impl Record {
         if let Some(own) = self.file.parent() {
             fs::create_dir_all(own)?;
         }
-        let known = match fs::read_to_string(&self.file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            known => Some(known?),
+        let known = Identity::of(&self.file);
+        let mut text = match &known {
+            Some(_) => fs::read_to_string(&self.file)?,
+            None => String::new(),
         };
-        let new = self.file.with_extension("tmp");
-        let mut file = fs::File::create(&new)?;
-        // The clock of files is a coarse one.
-        let now = file.metadata()?.modified()?.duration_since(UNIX_EPOCH);
-        let begun = || format!("{}\n", now.unwrap_or_default().as_nanos());
-        let is_new = known.is_none();
-        let mut text = known.unwrap_or_else(begun);
         for resource in resources {
             text.push_str(resource);
             text.push('\n');
         }
+        let new = self.file.with_extension("tmp");
+        let mut file = fs::File::create(&new)?;
         file.write_all(text.as_bytes())?;
+        if let Some(known) = &known {
+            file.set_modified(known.modified)?;
+        }
         fs::rename(&new, &self.file)?;
-        Ok(is_new)
+        Ok(known.is_none())
     }
 
     fn end(&self) {
@@ -147,19 +147,17 @@ impl Record {
 
     /// The files that the edit may have made: none is older than it, and all have the owner of the record.
     fn left(&self, repo: &gix::Repository) -> Vec<(PathBuf, Identity)> {
-        let text = fs::read_to_string(&self.file).unwrap_or_default();
-        let mut lines = text.lines();
-        let begun = lines.next().and_then(|nanos| nanos.parse().ok());
-        let (Some(record), Some(begun)) = (Identity::of(&self.file), begun) else {
+        let Some(record) = Identity::of(&self.file) else {
             return Vec::new();
         };
-        let begun = UNIX_EPOCH + Duration::from_nanos(begun);
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        let mut lines = text.lines();
         let files = locks(repo, lines.clone()).into_iter();
         let packs = lines.any(|line| line == PACKS).then(|| loose_packs(repo));
         let files = files.chain(packs.into_iter().flatten());
         let known = files.filter_map(|path| Identity::of(&path).map(|found| (path, found)));
         known
-            .filter(|(_, found)| found.owner == record.owner && found.modified >= begun)
+            .filter(|(_, found)| found.owner == record.owner && found.modified >= record.modified)
             .collect()
     }
 }
