@@ -64,8 +64,8 @@ pub fn on_short_leash(program: impl AsRef<OsStr>) -> Command {
 /// Runs the command that follows in `arguments`, and ends it with all its children when standard
 /// input ends: that is when the sdp that started this one dies, even of SIGKILL. A go that lives on
 /// would rename an older commit's program over the next deployment's; a git that is not asked leaves its lock
-/// files. It has a session of its own: what
-/// opens the terminal to ask for a password finds none, where one in the background would be stopped.
+/// files. It has a session of its own: what opens the terminal to ask for a password finds none, where one in
+/// the background would be stopped.
 /// Does nothing if `arguments` are not of [`on_leash`]'s or [`on_short_leash`]'s making; else returns
 /// the exit code, which is 128 and the signal's number for a program that was killed, as in a shell.
 pub fn run_on_leash(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
@@ -107,6 +107,15 @@ pub fn deaf_to_ctrl_z<T>(start: impl FnOnce() -> T) -> T {
         before.thread_set_mask().ok();
     }
     started
+}
+
+/// Starts a command, deaf to Ctrl-Z, whose process is killed when it is dropped.
+///
+/// # Errors
+/// When it does not start.
+pub fn start(command: &mut Command) -> std::io::Result<Child> {
+    command.kill_on_drop(true);
+    deaf_to_ctrl_z(|| command.spawn())
 }
 
 /// Starts a program; else returns the exit code for that.
@@ -277,9 +286,8 @@ pub async fn ask(mut command: Command, question: &str, limit: Duration) -> std::
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
-    let leader = deaf_to_ctrl_z(|| command.spawn())?;
+        .process_group(0);
+    let leader = start(&mut command)?;
     let mut group = Group { leader };
     let asked = async {
         if let Some(mut input) = group.leader.stdin.take() {
@@ -338,9 +346,8 @@ pub async fn run_raw(
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let leader = deaf_to_ctrl_z(|| command.spawn()).map_err(io)?;
+        .stderr(Stdio::piped());
+    let leader = start(&mut command).map_err(io)?;
     let mut group = Group { leader };
     let child = &mut group.leader;
     // Dropped when the child is not wanted any more; waiting for it would drop it too early.

@@ -10,7 +10,7 @@ use crate::redact::{self, Redactor};
 use crate::release;
 use crate::run::{self, Ending, Run};
 use crate::stage::{build, fetch, package, start};
-use crate::{child, delivery, deploy, upkeep};
+use crate::{delivery, deploy, upkeep};
 
 /// Says what each stage would do.
 ///
@@ -118,7 +118,7 @@ async fn say_git(run: &Run<'_>, plan: &Plan, git: &Git, revision: &Revision) -> 
     let say = |stage, line: String| run.emitter.emit(Event::Planned { stage, line });
     let asked = {
         let (git, revision) = (git.clone(), revision.clone());
-        tokio::task::spawn_blocking(move || child::deaf_to_ctrl_z(|| git.tip(&revision)))
+        tokio::task::spawn_blocking(move || git.tip(&revision))
     };
     let upstream = tokio::select! {
         asked = asked => asked.map_err(anyhow::Error::from)??,

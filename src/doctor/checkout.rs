@@ -10,7 +10,6 @@ use tokio::task::JoinHandle;
 
 use super::host::existing;
 use super::{PATIENCE, careful, failed, lenient, limited, of_commit, ok, silent, warning};
-use crate::child;
 use crate::deploy;
 use crate::engine::Container;
 use crate::event::{Check, Verdict};
@@ -266,9 +265,7 @@ async fn asked(plan: &Plan, git: Git, revision: Option<Revision>, url: &str) -> 
     let limit = timeout.min(PATIENCE);
     let url = redact::url(url);
     let wanted = revision.clone();
-    let mut asked = tokio::task::spawn_blocking(move || {
-        child::deaf_to_ctrl_z(|| git::ask(&git, wanted.as_ref()))
-    });
+    let mut asked = tokio::task::spawn_blocking(move || git::ask(&git, wanted.as_ref()));
     let answer = match tokio::time::timeout(limit, &mut asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(anyhow::Error::from(error).into()),

@@ -187,10 +187,8 @@ fn spawn(command: &mut Command) -> Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    child::deaf_to_ctrl_z(|| command.spawn())
-        .map_err(|error| Failure::io(Code::EngineUnreachable, "run `ssh`", error))
+        .process_group(0);
+    child::start(command).map_err(|error| Failure::io(Code::EngineUnreachable, "run `ssh`", error))
 }
 
 async fn heard(errors: ChildStderr) -> String {

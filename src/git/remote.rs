@@ -16,6 +16,7 @@ use rustix::fs::MemfdFlags;
 
 use super::trouble::Reached;
 use super::{Meter, Revision, transport, trouble};
+use crate::child::deaf_to_ctrl_z;
 use crate::credentials::Credentials;
 use crate::failure::{Code, Failure, Result};
 use crate::shell::quoted;
@@ -151,10 +152,12 @@ pub fn list(remote: &gix::Remote<'_>, credentials: &Credentials, folder: &str) -
     let listed = remote
         .replace_refspecs([spec.as_str()], Direction::Fetch)
         .and_then(|()| {
-            transport::connection(&remote, credentials, &words.file)?.ref_map(
-                gix::progress::Discard,
-                gix::remote::ref_map::Options::default(),
-            )
+            deaf_to_ctrl_z(|| {
+                transport::connection(&remote, credentials, &words.file)?.ref_map(
+                    gix::progress::Discard,
+                    gix::remote::ref_map::Options::default(),
+                )
+            })
         });
     listed.map(|(map, _)| map.remote_refs).map_err(|error| {
         trouble::remote(&url, credentials, Reached::Nothing, &error, &words.lines())
