@@ -334,8 +334,7 @@ pub(super) fn refuse_locked(repo: &gix::Repository, branch: Option<&FullName>) -
     let mut present = files
         .map(|file| lock_of(&file))
         .filter(|lock| lock.exists());
-    let own = leftovers::own_locks(repo);
-    match present.find(|lock| !own.contains(lock)) {
+    match present.find(|lock| !leftovers::own_locks(repo).contains(lock)) {
         Some(lock) => Err(held::locked(&lock, work_tree(repo))),
         None => Ok(()),
     }

@@ -42,11 +42,11 @@ impl Standing {
         remote: ObjectId,
     ) -> Result<()> {
         let ahead = commits(self.ahead);
+        let dropped = quoted(format!("origin/{branch}..{branch}"));
         if self.base == Some(remote) && once_upstream(repo, branch, local) {
             let message = format!("`origin/{branch}` has gone back by {ahead}");
             return Err(Failure::new(Code::BranchDiverged, message).hint(format!(
-                "`git log {}` shows what would be dropped; `--force` follows the remote",
-                quoted(format!("origin/{branch}..{branch}"))
+                "`git log {dropped}` shows what would be dropped; `--force` follows the remote"
             )));
         }
         let message = match self.base {
@@ -58,8 +58,7 @@ impl Standing {
             None => format!("`{branch}` and `origin/{branch}` have no commit in common"),
         };
         Err(Failure::new(Code::BranchDiverged, message).hint(format!(
-            "`--force` follows the remote; `git log {}` shows what that drops",
-            quoted(format!("origin/{branch}..{branch}"))
+            "`--force` follows the remote; `git log {dropped}` shows what that drops"
         )))
     }
 }

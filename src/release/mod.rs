@@ -195,7 +195,7 @@ impl Store {
 
     /// Where go builds to: one place per repository, so that it finds its last result up to date.
     pub fn binary(&self, repository: &str) -> PathBuf {
-        self.directory.join(BUILD).join(program(repository))
+        binary(&self.directory, repository)
     }
 
     /// Where the tracked files are kept that have changed during a deployment's build.
@@ -265,8 +265,11 @@ impl Store {
     pub fn sweep(&self) -> Result<usize> {
         let build = self.directory.join(BUILD);
         fs::remove_dir_all(build.join("tmp")).ok();
-        let files = [UNDERWAY, BUILDING].map(|file| temporary(&self.directory.join(file)));
-        for file in files.iter().chain([&build.join(PLACING)]) {
+        for file in [
+            temporary(&self.directory.join(UNDERWAY)),
+            temporary(&self.directory.join(BUILDING)),
+            build.join(PLACING),
+        ] {
             fs::remove_file(file).ok();
         }
         let marks = fs::read_dir(self.directory.join(ENGINES));
@@ -391,7 +394,11 @@ impl Store {
 
 /// Where go builds to in the checkout at `path`; see [`Store::binary`].
 pub fn built(path: &Path, repository: &str) -> PathBuf {
-    path.join(DIRECTORY).join(BUILD).join(program(repository))
+    binary(&path.join(DIRECTORY), repository)
+}
+
+fn binary(directory: &Path, repository: &str) -> PathBuf {
+    directory.join(BUILD).join(program(repository))
 }
 
 /// Where it is written down what is under way, in the checkout at `path`.
